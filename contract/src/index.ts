@@ -1,0 +1,27 @@
+// The table of all operations: the public face of Holdfast, and the one barrel.
+import { adjustments, receipts, returns, shipments } from './documents.ts'
+import { events } from './events.ts'
+import { holds } from './holds.ts'
+import { items } from './items.ts'
+import { locations } from './locations.ts'
+import type { Operation } from './operation.ts'
+import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
+
+export const operations = {
+  items, locations, receipts, adjustments, holds, shipments, returns,
+  stock_levels: stockLevels, availability: availabilities, ledger_entries: ledgerEntries, events,
+}
+export type Operations = typeof operations
+
+/** Every operation, in the order of the table. */
+export const allOperations: readonly Operation[] = Object.values(operations).flatMap((resource) => Object.values(resource) as Operation[]) // each value is made by operation()
+
+export * from './operation.ts'
+export * from './problems.ts'
+export * from './schema.ts'
+export { item } from './items.ts'
+export { location } from './locations.ts'
+export { availability, availabilityAnswer, itemStock, ledgerEntry, places, stockLevel, stockStates, strategies } from './stock.ts'
+export { adjustment, adjustmentReasons, receipt, returned, shipment } from './documents.ts'
+export { hold } from './holds.ts'
+export { event, eventTypes } from './events.ts'

@@ -1,0 +1,56 @@
+// What a rule answers: the facts to write, or a rejection. And the ledger state that it reads.
+import type { DocumentAnswer, EventDraft } from './event.ts'
+import type { Hold } from './hold.ts'
+import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
+import { moved, type Entry, type Level, type Place } from './level.ts'
+import type { Rejection } from './rejection.ts'
+
+/** What a rule may look at: the locked state of the ledger, as the commands before it in the batch left it. */
+export type StockView = {
+  level(item: ItemNumber, location: LocationNumber): Level
+  hold(id: Uuid): Hold | undefined
+}
+
+export type Accepted = {
+  readonly ok: true
+  readonly answer: DocumentAnswer
+  /** Absent when what was asked for was so already. */
+  readonly event?: EventDraft
+  readonly entries: readonly Entry[]
+  /** The touched levels, after. */
+  readonly levels: readonly Level[]
+  /** The hold, after. */
+  readonly hold?: Hold
+}
+export type Decision = Accepted | { readonly ok: false; readonly rejection: Rejection }
+
+export const reject = (rejection: Rejection): Decision => ({ ok: false, rejection })
+
+/** What was asked for is so already: an answer, and nothing to write. */
+export const already = (answer: DocumentAnswer): Decision => ({ ok: true, answer, entries: [], levels: [] })
+
+/**
+ * Collects the movements of one command. Each level that is touched gets its next version once, however many movements
+ * there are, so that a version is one command's.
+ */
+export const movements = (view: StockView) => {
+  const touched = new Map<Level, Level>()
+  const entries: Entry[] = []
+  return {
+    /** The level as the movements so far leave it. */
+    level: (item: ItemNumber, location: LocationNumber): Level => {
+      const before = view.level(item, location)
+      return touched.get(before) ?? before
+    },
+    /** Moves units and says which version of the level that is. */
+    move: (item: ItemNumber, location: LocationNumber, from: Place, to: Place, quantity: number): number => {
+      const before = view.level(item, location)
+      const entry: Entry = { item, location, from, to, quantity, levelVersion: before.version + 1 }
+      touched.set(before, moved(touched.get(before) ?? before, entry))
+      entries.push(entry)
+      return entry.levelVersion
+    },
+    entries,
+    levels: (): Level[] => [...touched.values()],
+  }
+}

@@ -1,0 +1,52 @@
+// A stock level: the counts of one item at one location, and what a movement does to it.
+import type { ItemNumber, LocationNumber } from './ids.ts'
+
+export const stockStates = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
+export type StockState = (typeof stockStates)[number]
+/** Where units come from and go to: the states of stock, and the world outside. */
+export type Place = StockState | 'supplier' | 'customer' | 'shrinkage'
+export const places: readonly Place[] = [...stockStates, 'supplier', 'customer', 'shrinkage']
+
+export type Level = Readonly<Record<StockState, number>> & {
+  readonly item: ItemNumber
+  readonly location: LocationNumber
+  /** Kept back from sale; a number beside the level, not a state of its units. */
+  readonly safetyStock: number
+  /** Grows by one with each command that touches the level. */
+  readonly version: number
+}
+
+/** One immutable movement of a quantity of one item at one location from one state to another. */
+export type Entry = {
+  readonly item: ItemNumber
+  readonly location: LocationNumber
+  readonly from: Place
+  readonly to: Place
+  readonly quantity: number
+  /** The version of the level that this movement is part of. */
+  readonly levelVersion: number
+}
+
+export const emptyLevel = (item: ItemNumber, location: LocationNumber, safetyStock = 0): Level => ({
+  item, location, available: 0, held: 0, committed: 0, damaged: 0, quality_control: 0, incoming: 0, safetyStock, version: 0,
+})
+
+export const onHand = (level: Level): number => level.available + level.held + level.committed + level.damaged + level.quality_control
+
+/** What may still be promised to a buyer. */
+export const availableToSell = (level: Level): number => Math.max(0, level.available - level.safetyStock)
+
+/** One number for an item at a location, for maps. Locations are far fewer than a million in any cell. */
+export const levelKey = (item: ItemNumber, location: LocationNumber): number => item * 1_000_000 + location
+
+const isState = (place: Place): place is StockState => place !== 'supplier' && place !== 'customer' && place !== 'shrinkage'
+
+/** The level after a movement. A state below zero or beyond whole numbers is a defect of the rule that asked for it. */
+export const moved = (level: Level, entry: Entry): Level => {
+  const after = { ...level, version: entry.levelVersion }
+  if (isState(entry.from)) after[entry.from] -= entry.quantity
+  if (isState(entry.to)) after[entry.to] += entry.quantity
+  if ((isState(entry.from) && after[entry.from] < 0) || (isState(entry.to) && !Number.isSafeInteger(after[entry.to])) || entry.quantity <= 0)
+    throw new Error(`item ${level.item} at location ${level.location}: ${entry.quantity} from ${entry.from} to ${entry.to} cannot be taken from ${JSON.stringify(level)}`)
+  return after
+}

@@ -1,0 +1,177 @@
+// The one way in which stock changes. Requests that arrive while a transaction is under way form the next one.
+import type { Uuid } from '../domain/ids.ts'
+import type { ItemNumber } from '../domain/ids.ts'
+import { Fault } from '../storage/fault.ts'
+import type { LedgerStore } from '../storage/ledger-store.ts'
+import { runBatch, type LedgerRejection, type Outcome, type Request } from './batch.ts'
+
+export type LedgerLimits = {
+  /** Requests that wait at most. One more is answered `overloaded`. */
+  readonly queue: number
+  /** Requests in one batch at most. */
+  readonly batch: number
+  /** Lines in one batch at most; a single request may have more. */
+  readonly batchLines: number
+  readonly inFlight: number
+  /** Due holds that one command which is short has expired at a time. */
+  readonly due: number
+  /** Times that one command is decided again because holds of its items were due. */
+  readonly deferrals: number
+  /** Times that a batch is run while the database is away or busy. */
+  readonly attempts: number
+}
+
+export type LedgerDeps = {
+  readonly store: LedgerStore
+  readonly safetyStockOf: (item: ItemNumber) => number
+  readonly limits: LedgerLimits
+  /** Waits before another attempt. The simulation has its own. */
+  readonly wait: (ms: number) => Promise<void>
+  /** Calls back when what has arrived by now has been read. */
+  readonly soon: (callback: () => void) => void
+  readonly onBatch?: (facts: { readonly requests: number; readonly attempts: number }) => void
+  readonly onFault?: (fault: unknown) => void
+}
+
+/** Not decided: nothing was written, and the same request may be made again. */
+export type NotTaken = { readonly ok: false; readonly rejection: { readonly code: 'overloaded' | 'unavailable' }; readonly sequence: 0; readonly replayed: false }
+export type LedgerOutcome = Outcome | NotTaken
+
+export type Ledger = {
+  /** Answers after the commit, or says that it was not taken. Throws only for a defect. */
+  submit(request: Request): Promise<LedgerOutcome>
+  /** Takes nothing more, and resolves when all that was taken has been answered. */
+  stop(): Promise<void>
+  /** Requests that wait, and batches under way. */
+  load(): { readonly waiting: number; readonly inFlight: number }
+}
+
+export type { LedgerRejection, Outcome, Request }
+
+type Waiting = { readonly request: Request; readonly answer: (outcome: LedgerOutcome) => void; readonly fail: (error: unknown) => void; deferrals: number }
+
+export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFault }: LedgerDeps): Ledger => {
+  const waiting: Waiting[] = []
+  /** What is to be decided again, with the expiries it waits for: before everything else. */
+  const again: Waiting[][] = []
+  let inFlight = 0
+  let woken = false
+  let stopped = false
+  let idle: (() => void)[] = []
+  const deps = { store, safetyStockOf, dueLimit: limits.due }
+
+  const wake = () => {
+    if (woken) return
+    woken = true
+    soon(() => {
+      woken = false
+      while (inFlight < limits.inFlight && (again.length > 0 || waiting.length > 0)) {
+        inFlight += 1
+        void run(again.shift() ?? nextBatch()).finally(() => {
+          inFlight -= 1
+          if (again.length > 0 || waiting.length > 0) wake()
+          else if (inFlight === 0) for (const resolve of idle.splice(0)) resolve()
+        })
+      }
+    })
+  }
+
+  const nextBatch = (): Waiting[] => {
+    let lines = 0
+    let count = 0
+    for (const { request } of waiting) {
+      lines += linesOf(request)
+      if (count === limits.batch || (count > 0 && lines > limits.batchLines)) break
+      count += 1
+    }
+    return waiting.splice(0, count)
+  }
+
+  /** Never rejects: everything that can go wrong is somebody's answer. */
+  const run = async (batch: readonly Waiting[]): Promise<void> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const outcomes = await runBatch(batch.map(({ request }) => request), deps)
+        onBatch?.({ requests: batch.length, attempts: attempt })
+        answer(batch, outcomes)
+        return
+      } catch (error) {
+        onFault?.(error)
+        const refused = error instanceof Fault && error.kind === 'refused'
+        // Refused twice: one of them is at fault, or two of them cannot go together. Halves find out which.
+        if ((refused && attempt >= 2) || !(error instanceof Fault)) {
+          if (batch.length > 1) return halves(batch)
+          if (!(error instanceof Fault)) return batch[0]?.fail(error)
+        }
+        // An unknown commit is no exception: run again, the batch waits for the locks of the lost one, and then finds the
+        // keys if it stands. What has no key asks for what is so already.
+        if (attempt >= limits.attempts) return refused ? batch[0]?.fail(error) : notTaken(batch, error.kind === 'busy' ? 'overloaded' : 'unavailable')
+        await wait(2 ** attempt * FIRST_WAIT_MS)
+      }
+    }
+  }
+
+  const halves = async (batch: readonly Waiting[]): Promise<void> => {
+    const middle = Math.ceil(batch.length / 2)
+    await run(batch.slice(0, middle))
+    await run(batch.slice(middle))
+  }
+
+  const answer = (batch: readonly Waiting[], outcomes: Awaited<ReturnType<typeof runBatch>>) => {
+    const due = new Set<Uuid>()
+    const deferred: Waiting[] = []
+    for (const [index, entry] of batch.entries()) {
+      const outcome = outcomes[index]
+      if (outcome === undefined) entry.fail(new Error('a batch answered fewer requests than it was given'))
+      else if (!('deferred' in outcome)) entry.answer(outcome)
+      else if (entry.deferrals >= limits.deferrals) entry.answer(NOT_TAKEN.overloaded)
+      else {
+        entry.deferrals += 1
+        for (const id of outcome.due) due.add(id)
+        deferred.push(entry)
+      }
+    }
+    if (deferred.length > 0) again.push([...Array.from(due, expiry), ...deferred])
+  }
+
+  const notTaken = (batch: readonly Waiting[], code: 'overloaded' | 'unavailable') => {
+    for (const entry of batch) entry.answer(NOT_TAKEN[code])
+  }
+
+  return {
+    submit: (request) => {
+      if (stopped) return Promise.resolve(NOT_TAKEN.unavailable)
+      if (waiting.length >= limits.queue) return Promise.resolve(NOT_TAKEN.overloaded)
+      return new Promise((resolve, reject) => {
+        waiting.push({ request, answer: resolve, fail: reject, deferrals: 0 })
+        wake()
+      })
+    },
+    stop: () => {
+      stopped = true
+      if (inFlight === 0 && waiting.length === 0 && again.length === 0) return Promise.resolve()
+      return new Promise((resolve) => idle.push(resolve))
+    },
+    load: () => ({ waiting: waiting.length, inFlight }),
+  }
+}
+
+const FIRST_WAIT_MS = 5
+
+const NOT_TAKEN = {
+  overloaded: { ok: false, rejection: { code: 'overloaded' }, sequence: 0, replayed: false },
+  unavailable: { ok: false, rejection: { code: 'unavailable' }, sequence: 0, replayed: false },
+} as const
+
+/** Nobody waits for the answer of an expiry: if it fails, the hold is still due and the next one who looks expires it. */
+const expiry = (id: Uuid): Waiting => ({
+  request: { command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'expiry' },
+  answer: () => undefined,
+  fail: () => undefined,
+  deferrals: 0,
+})
+
+const linesOf = ({ command }: Request): number => {
+  if (!('lines' in command) || command.lines === null) return 1
+  return command.type === 'PlaceHold' ? command.lines.length * Math.max(1, command.candidates.length) : command.lines.length
+}

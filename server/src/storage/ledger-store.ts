@@ -1,0 +1,390 @@
+// What the ledger needs of a database: one batch is one transaction that locks and loads, and then appends and commits.
+// The simulation has another one of these, in memory.
+import type { Accepted } from '../domain/decision.ts'
+import type { DocumentAnswer } from '../domain/event.ts'
+import type { Hold } from '../domain/hold.ts'
+import { instant, type Instant } from '../domain/instant.ts'
+import type { ItemNumber, LocationNumber, Uuid } from '../domain/ids.ts'
+import type { Level } from '../domain/level.ts'
+import type { Rejection } from '../domain/rejection.ts'
+import type pg from 'pg'
+import { documentNumber, holdColumns, holdOf, jsonOrNull, ms, numbers, placeNumber, words, type EntryDocument, type HoldRow } from './codec.ts'
+import { Fault, faultOf } from './fault.ts'
+import { connect, type Connection, type Pool } from './pool.ts'
+
+/** What one batch wants locked and looked up. */
+export type Wanted = {
+  readonly holds: readonly Uuid[]
+  /** Sorted and without repetition is not required; both are done here. */
+  readonly levels: readonly { readonly item: ItemNumber; readonly location: LocationNumber }[]
+  readonly keys: readonly Uuid[]
+}
+
+/** What is remembered under an idempotency key. */
+export type Remembered = {
+  readonly fingerprint: Uuid
+  readonly sequence: number | null
+  readonly outcome: { readonly ok: true; readonly answer: DocumentAnswer } | { readonly ok: false; readonly rejection: Rejection }
+}
+
+export type Batch = {
+  readonly holds: readonly Hold[]
+  readonly levels: readonly Level[]
+  readonly keys: ReadonlyMap<Uuid, Remembered>
+  /** The database's clock, read once, after all locks were held. */
+  readonly now: Instant
+  /** The ledger's last sequence as this transaction saw it. */
+  readonly sequence: number
+  /** Active holds of these items that are due at `now`, earliest first, at most `limit`. */
+  due(items: readonly ItemNumber[], limit: number): Promise<Uuid[]>
+  /** Appends and commits. Answers the first sequence it was given. */
+  commit(changes: Changes): Promise<number>
+  /** Gives everything back; nothing was written. */
+  abandon(): Promise<void>
+}
+
+export type Told = { readonly accepted: Accepted & { readonly event: NonNullable<Accepted['event']> }; readonly actor: string; readonly requestId: string }
+export type NewKey = {
+  readonly key: Uuid
+  readonly fingerprint: Uuid
+  /** The place of its event in `told`, or the outcome itself when there was no event. */
+  readonly remembers: { readonly told: number } | { readonly outcome: Remembered['outcome'] }
+}
+
+export type Changes = {
+  readonly told: readonly Told[]
+  readonly newHolds: readonly Hold[]
+  readonly changedHolds: readonly Hold[]
+  readonly newLevels: readonly Level[]
+  readonly changedLevels: readonly { readonly before: Level; readonly after: Level }[]
+  readonly newKeys: readonly NewKey[]
+  readonly replayedKeys: readonly Uuid[]
+}
+
+export type LedgerStore = { open(wanted: Wanted): Promise<Batch> }
+
+/**
+ * @param prepare  named statements: planned once a connection. Off behind a transaction pooler that does not know them.
+ */
+export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean }): LedgerStore => {
+  const run = (connection: Connection, name: string, text: string, values: unknown[]) =>
+    connection.query(prepare ? { name, text, values } : { text, values })
+
+  return {
+    open: async (wanted) => {
+      const connection = await connect(pool)
+      let released = false
+      const release = (error?: Error) => {
+        if (!released) connection.release(error)
+        released = true
+      }
+      const abandon = async () => {
+        if (released) return
+        try {
+          await connection.query('rollback')
+          release()
+        } catch (error) {
+          release(error instanceof Error ? error : new Error(String(error)))
+        }
+      }
+      /** Waits for all of a pipeline, so that no answer is left on the wire, then throws the first that failed. */
+      const all = async (answers: Promise<pg.QueryResult>[], during: 'statement' | 'commit'): Promise<pg.QueryResult[]> => {
+        const settled = await Promise.allSettled(answers)
+        const failed = settled.find((answer) => answer.status === 'rejected')
+        if (failed === undefined) return settled.map((answer) => (answer as PromiseFulfilledResult<pg.QueryResult>).value) // none was rejected
+        const fault = faultOf(failed.reason, during)
+        if (fault?.connectionLost) release(fault)
+        else await abandon()
+        throw fault ?? failed.reason
+      }
+
+      const [, held, stood, remembered, clock] = await all([
+        connection.query('begin'),
+        run(connection, 'lock-holds', wanted.holds.length === 0 ? lockNoHolds : lockHolds, wanted.holds.length === 0 ? [] : [words(wanted.holds)]),
+        wanted.holds.length === 0
+          ? run(connection, 'lock-levels', lockLevels, [numbers(wanted.levels.map((level) => level.item)), numbers(wanted.levels.map((level) => level.location))])
+          : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [
+              numbers(wanted.levels.map((level) => level.item)), numbers(wanted.levels.map((level) => level.location)), words(wanted.holds),
+            ]),
+        run(connection, 'look-up-keys', lookUpKeys, [words(wanted.keys)]),
+        run(connection, 'read-clock', readClock, []),
+      ], 'statement')
+      const now = instant(clock?.rows[0].now)
+
+      return {
+        now,
+        sequence: clock?.rows[0].sequence,
+        holds: (held?.rows ?? []).map((row: HoldRow) => holdOf(row)),
+        levels: stood?.rows ?? [],
+        keys: new Map((remembered?.rows ?? []).map((row: KeyRow) => [row.key, rememberedOf(row)])),
+        due: async (items, limit) => {
+          const [answer] = await all([run(connection, 'due-holds', dueHolds, [now, numbers(items), limit])], 'statement')
+          return (answer?.rows ?? []).map((row: { id: Uuid }) => row.id)
+        },
+        abandon,
+        commit: async (changes) => {
+          const statements = statementsOf(changes, now)
+          const answers = statements.map(([name, text, values]) => run(connection, name, text, values))
+          const committed = connection.query('commit')
+          const results = await all([...answers, committed], 'commit')
+          const tag = results.at(-1)?.command
+          if (tag !== 'COMMIT') {
+            await abandon()
+            throw new Fault('refused', false, undefined, new Error(`COMMIT answered ${tag}`))
+          }
+          release()
+          const head = results[statements.findIndex(([name]) => name === 'advance-head')]
+          return head ? head.rows[0].first : 0
+        },
+      }
+    },
+  }
+}
+
+type KeyRow = { key: Uuid; fingerprint: Uuid; sequence: number | null; answer: Remembered['outcome'] | null; data: DocumentAnswer | null }
+
+const rememberedOf = (row: KeyRow): Remembered => {
+  if (row.answer !== null) return { fingerprint: row.fingerprint, sequence: row.sequence, outcome: row.answer }
+  if (row.data !== null) return { fingerprint: row.fingerprint, sequence: row.sequence, outcome: { ok: true, answer: row.data } }
+  throw new Error(`key ${row.key} points to event ${row.sequence}, which is not there`)
+}
+
+const lockHolds = `
+select ${holdColumns}
+  from holds as h
+ where h.id = any($1::uuid[])
+ order by h.id
+   for update`
+const lockNoHolds = 'select where false'
+
+const levelColumns = `
+select l.item_id as item, l.location_id as location, l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming,
+       l.safety_stock as "safetyStock", l.version
+  from stock_levels as l`
+
+// Rows are locked in (item, location) order: two batches with the same levels in another order would otherwise wait for
+// each other in a ring.
+const lockLevels = `${levelColumns}
+  join unnest($1::int[], $2::int[]) as wanted (item_id, location_id)
+    on (l.item_id, l.location_id) = (wanted.item_id, wanted.location_id)
+ order by l.item_id, l.location_id
+   for update of l`
+
+// The places of a hold's allocations never change, so they may be read here, whoever else holds the row.
+const lockLevelsAndThoseOfHolds = `${levelColumns}
+  join (select wanted.item_id, wanted.location_id
+          from unnest($1::int[], $2::int[]) as wanted (item_id, location_id)
+         union
+        select a.item, a.location
+          from holds as h
+         cross join json_to_recordset(h.allocations) as a (item int, location int)
+         where h.id = any($3::uuid[])) as wanted
+    on (l.item_id, l.location_id) = (wanted.item_id, wanted.location_id)
+ order by l.item_id, l.location_id
+   for update of l`
+
+const lookUpKeys = `
+select k.key, k.fingerprint, k.sequence, k.answer, e.data
+  from idempotency_keys as k
+  left join events as e
+    on e.sequence = k.sequence and e.occurred_at = k.created_at
+ where k.key = any($1::uuid[])`
+
+// The later of the clock and of what was decided before: after a failover to a machine whose clock is behind, time stands
+// still until it has caught up, rather than run backwards.
+const readClock = `
+select greatest(${ms('clock_timestamp()')}, ${ms('h.latest_at')}) as now, h.sequence
+  from ledger_head as h`
+
+const dueHolds = `
+select h.id
+  from holds as h
+ where h.status = 'active'
+   and h.expires_at <= to_timestamp($1::float8 / 1000)
+   and exists (select from json_to_recordset(h.allocations) as a (item int) where a.item = any($2::int[]))
+ order by h.expires_at, h.id
+ limit $3`
+
+type Statement = readonly [name: string, text: string, values: unknown[]]
+
+/**
+ * What a batch writes, in the order in which it is written. The head comes after everything that may wait for another
+ * transaction, and the keys come after the head: from there on one batch at a time writes, and none waits for another.
+ */
+const statementsOf = (changes: Changes, now: Instant): Statement[] => {
+  const { told, newHolds, changedHolds, newLevels, changedLevels, newKeys, replayedKeys } = changes
+  const statements: Statement[] = []
+  if (newHolds.length > 0)
+    statements.push(['insert-holds', insertHolds, [
+      words(newHolds.map((hold) => hold.id)), numbers(newHolds.map((hold) => hold.version)), words(newHolds.map((hold) => hold.status)),
+      words(newHolds.map((hold) => hold.mode)), numbers(newHolds.map((hold) => hold.expiresAt)), numbers(newHolds.map((hold) => hold.endedAt)),
+      newHolds.map((hold) => hold.reference), newHolds.map((hold) => jsonOrNull(hold.metadata)),
+      newHolds.map((hold) => JSON.stringify(hold.allocations)), newHolds.map((hold) => jsonOrNull(hold.shortages)), now,
+    ]])
+  if (changedHolds.length > 0)
+    statements.push(['update-holds', updateHolds, [
+      words(changedHolds.map((hold) => hold.id)), numbers(changedHolds.map((hold) => hold.version)), words(changedHolds.map((hold) => hold.status)),
+      numbers(changedHolds.map((hold) => hold.expiresAt)), numbers(changedHolds.map((hold) => hold.endedAt)),
+      changedHolds.map((hold) => JSON.stringify(hold.allocations)), changedHolds.length,
+    ]])
+  if (newLevels.length > 0)
+    statements.push(['insert-levels', insertLevels, [
+      numbers(newLevels.map((l) => l.item)), numbers(newLevels.map((l) => l.location)), numbers(newLevels.map((l) => l.available)),
+      numbers(newLevels.map((l) => l.held)), numbers(newLevels.map((l) => l.committed)), numbers(newLevels.map((l) => l.damaged)),
+      numbers(newLevels.map((l) => l.quality_control)), numbers(newLevels.map((l) => l.incoming)), numbers(newLevels.map((l) => l.safetyStock)),
+      numbers(newLevels.map((l) => l.version)), now,
+    ]])
+  if (changedLevels.length > 0)
+    statements.push(['update-levels', updateLevels, [
+      numbers(changedLevels.map(({ before }) => before.item)), numbers(changedLevels.map(({ before }) => before.location)),
+      numbers(changedLevels.map(({ before }) => before.version)),
+      numbers(changedLevels.map(({ before, after }) => after.version - before.version)),
+      numbers(changedLevels.map(({ before, after }) => after.available - before.available)),
+      numbers(changedLevels.map(({ before, after }) => after.held - before.held)),
+      numbers(changedLevels.map(({ before, after }) => after.committed - before.committed)),
+      numbers(changedLevels.map(({ before, after }) => after.damaged - before.damaged)),
+      numbers(changedLevels.map(({ before, after }) => after.quality_control - before.quality_control)),
+      numbers(changedLevels.map(({ before, after }) => after.incoming - before.incoming)),
+      now, changedLevels.length,
+    ]])
+  if (replayedKeys.length > 0) statements.push(['count-replays', countReplays, [words(replayedKeys)]])
+  if (told.length === 0) {
+    if (newKeys.length > 0) statements.push(keysStatement('insert-keys-without-events', insertKeysWithoutEvents, newKeys, now))
+    return statements
+  }
+  statements.push(['advance-head', advanceHead, [told.length, now]])
+  statements.push(['insert-events', insertEvents, [
+    words(told.map(({ accepted }) => accepted.event.type)), words(told.map(({ accepted }) => accepted.event.subject.kind)),
+    words(told.map(({ accepted }) => accepted.event.subject.id)), numbers(told.map(({ accepted }) => accepted.event.subject.version)),
+    told.map(({ actor }) => actor), told.map(({ requestId }) => requestId), told.map(({ accepted }) => JSON.stringify(accepted.event.data)), now,
+  ]])
+  const entries = told.flatMap(({ accepted }, index) => accepted.entries.map((entry) => ({ entry, index, document: documentOfAnswer(accepted.answer) })))
+  if (entries.length > 0)
+    statements.push(['insert-entries', insertEntries, [
+      numbers(entries.map(({ index }) => index)), numbers(entries.map(({ entry }) => entry.item)), numbers(entries.map(({ entry }) => entry.location)),
+      numbers(entries.map(({ entry }) => entry.levelVersion)), numbers(entries.map(({ entry }) => entry.quantity)),
+      numbers(entries.map(({ entry }) => placeNumber(entry.from))), numbers(entries.map(({ entry }) => placeNumber(entry.to))),
+      numbers(entries.map(({ document }) => documentNumber(document.kind))), words(entries.map(({ document }) => document.id)), now, told.length,
+    ]])
+  const documents = told.flatMap(({ accepted: { answer } }, index) => (answer.kind === 'hold' ? [] : [{ index, answer, ...noted(answer) }]))
+  if (documents.length > 0)
+    statements.push(['insert-documents', insertDocuments, [
+      numbers(documents.map(({ index }) => index)), words(documents.map(({ id }) => id)), words(documents.map(({ answer }) => answer.kind)),
+      words(documents.map(({ hold }) => hold)), documents.map(({ reference }) => reference), documents.map(({ answer }) => JSON.stringify(answer)), told.length,
+    ]])
+  if (newKeys.length > 0) statements.push(keysStatement('insert-keys', insertKeys, newKeys, now, told.length))
+  statements.push(['insert-outbox', insertOutbox, [told.length, now]])
+  return statements
+}
+
+const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], now: Instant, told?: number): Statement => [name, text, [
+  words(newKeys.map(({ key }) => key)), words(newKeys.map(({ fingerprint }) => fingerprint)),
+  numbers(newKeys.map(({ remembers }) => ('told' in remembers ? remembers.told : null))),
+  newKeys.map(({ remembers }) => ('outcome' in remembers ? JSON.stringify(remembers.outcome) : null)), now, ...(told === undefined ? [] : [told]),
+]]
+
+/** Which document a movement belongs to: a hold's movements to the hold, a shipment's to the shipment. */
+const documentOfAnswer = (answer: DocumentAnswer): { kind: EntryDocument; id: Uuid } =>
+  answer.kind === 'hold' ? { kind: 'hold', id: answer.hold.id } : { kind: answer.kind, id: noted(answer).id }
+
+const noted = (answer: Exclude<DocumentAnswer, { kind: 'hold' }>): { id: Uuid; hold: Uuid | null; reference: string | null } => {
+  switch (answer.kind) {
+    case 'receipt':
+      return { id: answer.receipt.id, hold: null, reference: answer.receipt.reference }
+    case 'adjustment':
+      return { id: answer.adjustment.id, hold: null, reference: answer.adjustment.reference }
+    case 'shipment':
+      return { id: answer.shipment.id, hold: answer.shipment.hold, reference: answer.shipment.reference }
+    case 'return':
+      return { id: answer.return.id, hold: answer.return.hold, reference: answer.return.reference }
+  }
+}
+
+const insertHolds = `
+insert into holds (id, version, status, mode, expires_at, created_at, ended_at, reference, metadata, allocations, shortages)
+select n.id, n.version, n.status, n.mode, to_timestamp(n.expires_at::float8 / 1000), to_timestamp($11::float8 / 1000),
+       to_timestamp(n.ended_at::float8 / 1000), n.reference, n.metadata, n.allocations, n.shortages
+  from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::json[], $9::json[], $10::json[])
+       as n (id, version, status, mode, expires_at, ended_at, reference, metadata, allocations, shortages)`
+
+const updateHolds = `
+with changed as (
+  update holds as h
+     set version = n.version, status = n.status, expires_at = to_timestamp(n.expires_at::float8 / 1000),
+         ended_at = to_timestamp(n.ended_at::float8 / 1000), allocations = n.allocations
+    from unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::json[])
+         as n (id, version, status, expires_at, ended_at, allocations)
+   where h.id = n.id
+     and h.version < n.version
+  returning 1)
+select expect_rows('holds', count(*), $7) from changed`
+
+const insertLevels = `
+insert into stock_levels (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
+select n.item_id, n.location_id, n.available, n.held, n.committed, n.damaged, n.quality_control, n.incoming, n.safety_stock, n.version, to_timestamp($11::float8 / 1000)
+  from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+       as n (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version)
+ order by n.item_id, n.location_id`
+
+// By delta, so that the constraints judge what stands and not what we believed.
+const updateLevels = `
+with changed as (
+  update stock_levels as l
+     set version = l.version + n.version, available = l.available + n.available, held = l.held + n.held, committed = l.committed + n.committed,
+         damaged = l.damaged + n.damaged, quality_control = l.quality_control + n.quality_control, incoming = l.incoming + n.incoming,
+         updated_at = to_timestamp($11::float8 / 1000)
+    from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+         as n (item_id, location_id, expected, version, available, held, committed, damaged, quality_control, incoming)
+   where (l.item_id, l.location_id) = (n.item_id, n.location_id)
+     and l.version = n.expected
+  returning 1)
+select expect_rows('stock levels', count(*), $12) from changed`
+
+// A replay writes, too: so its commit waits for the standby as the first one's did, and a replayed answer is as durable.
+const countReplays = `
+update idempotency_keys as k
+   set replays = k.replays + 1
+ where k.key = any($1::uuid[])`
+
+const advanceHead = `
+update ledger_head
+   set sequence = sequence + $1::int, latest_at = greatest(latest_at, to_timestamp($2::float8 / 1000))
+returning sequence - $1::int + 1 as first`
+
+const insertEvents = `
+insert into events (sequence, type, subject_kind, subject_id, subject_version, actor, request_id, data, occurred_at)
+select h.sequence - cardinality($1::text[]) + n.place, n.type, n.subject_kind, n.subject_id, n.subject_version, n.actor, n.request_id, n.data, to_timestamp($8::float8 / 1000)
+  from ledger_head as h,
+       unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::json[])
+       with ordinality as n (type, subject_kind, subject_id, subject_version, actor, request_id, data, place)`
+
+const insertEntries = `
+insert into ledger_entries (sequence, item_id, location_id, level_version, quantity, from_state, to_state, document_kind, document_id, occurred_at)
+select h.sequence - $11::int + 1 + n.told, n.item_id, n.location_id, n.level_version, n.quantity, n.from_state, n.to_state, n.document_kind, n.document_id,
+       to_timestamp($10::float8 / 1000)
+  from ledger_head as h,
+       unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[], $9::uuid[])
+       as n (told, item_id, location_id, level_version, quantity, from_state, to_state, document_kind, document_id)`
+
+const insertDocuments = `
+insert into documents (id, kind, hold_id, reference, sequence, body)
+select n.id, n.kind, n.hold_id, n.reference, h.sequence - $7::int + 1 + n.told, n.body
+  from ledger_head as h,
+       unnest($1::int[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::json[]) as n (told, id, kind, hold_id, reference, body)`
+
+const insertKeys = `
+insert into idempotency_keys (key, fingerprint, sequence, answer, created_at)
+select n.key, n.fingerprint, h.sequence - $6::int + 1 + n.told, n.answer, to_timestamp($5::float8 / 1000)
+  from ledger_head as h, unnest($1::uuid[], $2::uuid[], $3::int[], $4::json[]) as n (key, fingerprint, told, answer)
+ order by n.key`
+
+const insertKeysWithoutEvents = `
+insert into idempotency_keys (key, fingerprint, answer, created_at)
+select n.key, n.fingerprint, n.answer, to_timestamp($5::float8 / 1000)
+  from unnest($1::uuid[], $2::uuid[], $3::int[], $4::json[]) as n (key, fingerprint, told, answer)
+ order by n.key`
+
+const insertOutbox = `
+insert into outbox (first_sequence, last_sequence, occurred_at)
+select h.sequence - $1::int + 1, h.sequence, to_timestamp($2::float8 / 1000)
+  from ledger_head as h`

@@ -1,0 +1,100 @@
+// Connections to PostgreSQL: how values are read, which limits the server keeps for us, and what becomes of a broken one.
+import pg from 'pg'
+import { faultOf } from './fault.ts'
+
+export type PoolOptions = {
+  readonly url: string
+  readonly size: number
+  /** Sends statements without waiting for the answer of the one before. For the ledger's batches. */
+  readonly pipeline?: boolean
+  /** The server ends a statement after this. 0: no limit (verification, rebuild). */
+  readonly statementTimeoutMs: number
+  readonly lockTimeoutMs: number
+  readonly applicationName: string
+  /** Told of connections that broke while nobody used them. */
+  readonly onBroken?: (error: Error) => void
+}
+export type Pool = pg.Pool
+export type Connection = pg.PoolClient
+
+/** A transaction that its process forgot is ended by the server, so that its locks are not kept. */
+const IDLE_IN_TRANSACTION_MS = 5_000
+const CONNECT_TIMEOUT_MS = 5_000
+
+export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutMs, applicationName, onBroken }: PoolOptions): Pool => {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: size,
+    ...(pipeline ? { pipeline } : {}),
+    types: { getTypeParser: parserOf },
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 30_000,
+    application_name: applicationName,
+    statement_timeout: statementTimeoutMs,
+    lock_timeout: lockTimeoutMs,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  } as pg.PoolConfig) // @types/pg does not know `pipeline` yet
+  pool.on('error', (error) => onBroken?.(error))
+  // A connection that is in use emits its own errors, and without a listener they would end the process.
+  pool.on('connect', (connection) => connection.on('error', (error) => onBroken?.(error)))
+  return pool
+}
+
+/**
+ * Runs `body` in one transaction and looks at what COMMIT said: a transaction that had failed answers ROLLBACK without an
+ * error. The body may be run again by its caller, so it must have no effect but its statements.
+ */
+export const transaction = async <Result>(pool: Pool, body: (connection: Connection) => Promise<Result>): Promise<Result> => {
+  const connection = await connect(pool)
+  let broken: Error | undefined
+  try {
+    await connection.query('begin')
+    const result = await body(connection)
+    await commit(connection)
+    return result
+  } catch (error) {
+    const fault = faultOf(error)
+    if (fault?.connectionLost) broken = fault
+    else await connection.query('rollback').catch((rollbackError: Error) => (broken = rollbackError))
+    throw fault ?? error
+  } finally {
+    connection.release(broken)
+  }
+}
+
+export const connect = async (pool: Pool): Promise<Connection> => {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw faultOf(error, 'connect') ?? error
+  }
+}
+
+/** Commits, or throws: `unknown` when the answer was lost. */
+export const commit = async (connection: Connection): Promise<void> => {
+  let tag: string
+  try {
+    tag = (await connection.query('commit')).command
+  } catch (error) {
+    throw faultOf(error, 'commit') ?? error
+  }
+  if (tag !== 'COMMIT') throw new Error(`COMMIT answered ${tag}: the transaction had failed before`)
+}
+
+/** `bigint` columns are whole numbers that JavaScript can hold, or refused: never rounded. */
+const safeInteger = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} is beyond what can be counted exactly`)
+  return value
+}
+const INT8 = 20
+const INT8_ARRAY = 1016
+const JSON_TYPE = 114
+const JSONB_TYPE = 3802
+
+const parserOf = (oid: number, format?: 'text' | 'binary'): ((value: string) => unknown) => {
+  if (oid === INT8) return safeInteger
+  if (oid === INT8_ARRAY) return (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(safeInteger))
+  if (oid === JSON_TYPE || oid === JSONB_TYPE) return (text) => JSON.parse(text) as unknown
+  return pg.types.getTypeParser(oid, format ?? 'text') as (value: string) => unknown // the overloads differ by format only
+}
