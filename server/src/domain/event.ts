@@ -21,3 +21,14 @@ export type EventDraft = {
   readonly subject: { readonly kind: 'hold' | 'receipt' | 'adjustment' | 'return'; readonly id: string; readonly version: number }
   readonly data: DocumentAnswer
 }
+
+/** An event as the ledger has it. `data` is a DocumentAnswer, or for items and locations what is told as it is. */
+export type WrittenEvent = {
+  readonly sequence: number
+  readonly type: string
+  readonly subject: { readonly kind: string; readonly id: string; readonly version: number }
+  readonly actor: string
+  readonly requestId: string
+  readonly data: unknown
+  readonly occurredAt: number
+}

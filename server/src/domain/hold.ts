@@ -83,7 +83,7 @@ export const placeHold = (command: PlaceHold, view: StockView, now: Instant): De
   const unplaced = summedByItem(command.lines.filter((line) => line.location === null))
   if (unplaced.length > 0) {
     const plan = source(unplaced, command.candidates, supply, command.strategy, command.destination)
-    for (const { item, quantity } of plan.missing) shortages.push(shortageAnywhere(view, stock.level, command, item, quantity, unplaced))
+    for (const { item, quantity } of plan.missing) shortages.push(shortageAnywhere(view, command, item, quantity, unplaced))
     for (const { item, location, quantity } of plan.allocations) take(item, location, quantity)
   }
 
@@ -251,9 +251,7 @@ const shortageAt = (view: StockView, item: ItemNumber, location: LocationNumber,
   return { item, location, requested, available, held: level.held, incoming: level.incoming, levelVersion: level.version }
 }
 
-const shortageAnywhere = (
-  view: StockView, left: StockView['level'], command: PlaceHold, item: ItemNumber, missing: number, demands: readonly Demand[],
-): Shortage => {
+const shortageAnywhere = (view: StockView, command: PlaceHold, item: ItemNumber, missing: number, demands: readonly Demand[]): Shortage => {
   const requested = demands.find((demand) => demand.item === item)?.quantity ?? missing
   let held = 0
   let incoming = 0
@@ -265,7 +263,7 @@ const shortageAnywhere = (
   const only = command.candidates.length === 1 ? command.candidates[0] : undefined
   return {
     item, location: null, requested, available: requested - missing, held, incoming,
-    levelVersion: only ? left(item, only.location).version : null,
+    levelVersion: only ? view.level(item, only.location).version : null,
   }
 }
 

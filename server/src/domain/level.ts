@@ -46,7 +46,7 @@ export const moved = (level: Level, entry: Entry): Level => {
   const after = { ...level, version: entry.levelVersion }
   if (isState(entry.from)) after[entry.from] -= entry.quantity
   if (isState(entry.to)) after[entry.to] += entry.quantity
-  if ((isState(entry.from) && after[entry.from] < 0) || (isState(entry.to) && !Number.isSafeInteger(after[entry.to])) || entry.quantity <= 0)
+  if ((isState(entry.from) && after[entry.from] < 0) || (isState(entry.to) && !Number.isSafeInteger(after[entry.to])) || !(Number.isSafeInteger(entry.quantity) && entry.quantity > 0))
     throw new Error(`item ${level.item} at location ${level.location}: ${entry.quantity} from ${entry.from} to ${entry.to} cannot be taken from ${JSON.stringify(level)}`)
   return after
 }

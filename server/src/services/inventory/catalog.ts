@@ -1,0 +1,130 @@
+// Items and locations by name and by number, remembered in this process. Names and numbers never change; what does change
+// (archived, inactive, safety stock) is looked for in the database every few hundred milliseconds.
+import { LRUCache } from 'lru-cache'
+import type { ItemNumber, LocationNumber } from '../../domain/ids.ts'
+import type { Candidate } from '../../domain/sourcing.ts'
+import { itemsByNumber, itemsBySku, itemsChangedAfter, type Item } from '../../storage/items.ts'
+import { locationsChangedAfter, type Location } from '../../storage/locations.ts'
+import { headSequence } from '../../storage/events.ts'
+import type { Pool } from '../../storage/pool.ts'
+
+export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock'>
+export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'priority' | 'latitude' | 'longitude'>
+
+export type Catalog = {
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** The items with these skus; what is not in the answer does not exist. Answers at once when all are remembered. */
+  bySku(skus: Iterable<string>): ReadonlyMap<string, CatalogItem> | Promise<ReadonlyMap<string, CatalogItem>>
+  /** Makes sure that `sku` knows these numbers. */
+  remember(numbers: Iterable<ItemNumber>): Promise<void> | undefined
+  /** The sku of an item that was remembered before. */
+  sku(number: ItemNumber): string
+  safetyStockOf(number: ItemNumber): number
+  location(code: string): CatalogLocation | undefined | Promise<CatalogLocation | undefined>
+  code(number: LocationNumber): string
+  /** Active locations in their own order, for lines that name none. */
+  candidates(): readonly Candidate[]
+  /** Takes in a change that this process has made. */
+  itemChanged(item: Item): void
+  locationChanged(location: Location): void
+}
+
+export type CatalogDeps = { readonly pool: Pool; readonly limits: { readonly items: number; readonly refreshMs: number; readonly changes: number }; readonly onFault: (error: unknown) => void }
+
+export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
+  const skus = new LRUCache<string, CatalogItem>({ max: limits.items })
+  const items = new LRUCache<ItemNumber, CatalogItem>({ max: limits.items })
+  const codes = new Map<string, CatalogLocation>()
+  const locations = new Map<LocationNumber, CatalogLocation>()
+  let ordered: Candidate[] = []
+  let itemsSeen = 0
+  let locationsSeen = 0
+  let timer: NodeJS.Timeout | undefined
+  let refreshing: Promise<void> | undefined
+
+  const addItem = ({ number, sku, status, safetyStock }: Item): CatalogItem => {
+    const item = { number, sku, status, safetyStock }
+    skus.set(sku, item)
+    items.set(number, item)
+    return item
+  }
+  const addLocation = ({ number, code, status, priority, latitude, longitude }: Location) => {
+    const location = { number, code, status, priority, latitude, longitude }
+    codes.set(code, location)
+    locations.set(number, location)
+    ordered = [...locations.values()]
+      .filter((other) => other.status === 'active')
+      .toSorted((a, b) => a.priority - b.priority || a.number - b.number)
+      .map((other) => ({
+        location: other.number,
+        point: other.latitude === null || other.longitude === null ? null : { latitude: other.latitude, longitude: other.longitude },
+      }))
+  }
+
+  const refresh = async (): Promise<void> => {
+    for (const location of await locationsChangedAfter(pool, locationsSeen)) {
+      addLocation(location)
+      locationsSeen = Math.max(locationsSeen, location.sequence)
+    }
+    for (;;) {
+      const changed = await itemsChangedAfter(pool, itemsSeen, limits.changes)
+      for (const item of changed) {
+        if (skus.has(item.sku)) addItem(item)
+        itemsSeen = Math.max(itemsSeen, item.sequence)
+      }
+      if (changed.length < limits.changes) return
+    }
+  }
+  const refreshOnce = () => (refreshing ??= refresh().finally(() => (refreshing = undefined)))
+
+  const load = async (missing: readonly string[], found: Map<string, CatalogItem>) => {
+    for (const item of await itemsBySku(pool, missing)) found.set(item.sku, addItem(item))
+    return found
+  }
+
+  return {
+    start: async () => {
+      itemsSeen = await headSequence(pool)
+      await refresh()
+      timer = setInterval(() => refreshOnce().catch(onFault), limits.refreshMs)
+      timer.unref()
+    },
+    stop: async () => {
+      clearInterval(timer)
+      await refreshing?.catch(() => undefined)
+    },
+    bySku: (wanted) => {
+      const found = new Map<string, CatalogItem>()
+      const missing: string[] = []
+      for (const sku of wanted) {
+        const item = skus.get(sku)
+        if (item) found.set(sku, item)
+        else missing.push(sku)
+      }
+      return missing.length === 0 ? found : load(missing, found)
+    },
+    remember: (numbers) => {
+      const missing = [...new Set(numbers)].filter((number) => !items.has(number))
+      if (missing.length === 0) return undefined
+      return itemsByNumber(pool, missing).then((loaded) => {
+        for (const item of loaded) addItem(item)
+      })
+    },
+    sku: (number) => {
+      const item = items.get(number)
+      if (item === undefined) throw new Error(`item ${number} is not in the catalog`)
+      return item.sku
+    },
+    safetyStockOf: (number) => items.get(number)?.safetyStock ?? 0,
+    location: (code) => codes.get(code) ?? refreshOnce().then(() => codes.get(code)),
+    code: (number) => {
+      const location = locations.get(number)
+      if (location === undefined) throw new Error(`location ${number} is not in the catalog`)
+      return location.code
+    },
+    candidates: () => ordered,
+    itemChanged: addItem,
+    locationChanged: addLocation,
+  }
+}

@@ -1,0 +1,115 @@
+// Receipts, adjustments, shipments and returns.
+import type { AdjustmentLine } from '../../domain/adjustment.ts'
+import { getDocument, listDocuments, type DocumentKind } from '../../storage/documents.ts'
+import type { Answer, Handlers } from '../service.ts'
+import type { InventoryDeps } from './inventory.ts'
+import { pageOf, type Page } from './list.ts'
+import { namedId, namedItems, namedLocation } from './named.ts'
+import { itemsOf, renderAnswer, type WireAdjustment, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
+import { Refused, type Submit } from './submit.ts'
+
+type Wire = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn }
+type Query = { readonly limit?: number; readonly starting_after?: string; readonly reference?: string; readonly hold?: string }
+
+export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers, 'receipts' | 'adjustments' | 'shipments' | 'returns'> => {
+  const { catalog, newId, pool } = deps
+
+  const read = <Kind extends DocumentKind>(kind: Kind) => ({
+    get: async ({ params }: { params: { id: string } }): Promise<Answer<Wire[Kind]>> => {
+      const document = await getDocument(pool, kind, namedId(kind, params.id))
+      if (document === undefined) throw new Refused('not_found', `there is no ${kind} ${params.id}`)
+      await catalog.remember(itemsOf(document.body))
+      return { ok: true, body: renderAnswer(document.body, document.sequence, catalog) as Wire[Kind], sequence: document.sequence } // the kind asked for
+    },
+    list: ({ query }: { query: Query }): Promise<Answer<Page<Wire[Kind]>>> =>
+      pageOf(query, async (limit) => {
+        const documents = await listDocuments(pool, kind, {
+          reference: query.reference ?? null, hold: query.hold === undefined ? null : namedId('hold', query.hold),
+          before: query.starting_after === undefined ? null : namedId(kind, query.starting_after), limit,
+        })
+        await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))
+        return documents.map((document) => renderAnswer(document.body, document.sequence, catalog) as Wire[Kind]) // the kind asked for
+      }, (document) => document.id),
+  })
+
+  return {
+    receipts: {
+      ...read('receipt'),
+      create: ({ body, query }, call) =>
+        submit({ operation: 'receipts.create', input: body, call, dryRun: query.dry_run === true }, 'receipt', async () => {
+          const item = await namedItems(catalog, body.lines, { archived: 'refused' })
+          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          return {
+            type: 'ReceiveStock', id: newId(), location: location.number, lines: body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })),
+            reference: body.reference ?? null, metadata: body.metadata ?? {},
+          }
+        }),
+    },
+    adjustments: {
+      ...read('adjustment'),
+      create: ({ body, query }, call) =>
+        submit({ operation: 'adjustments.create', input: body, call, dryRun: query.dry_run === true }, 'adjustment', async () => {
+          const item = await namedItems(catalog, body.lines, { archived: 'taken' })
+          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          if (body.if_version !== undefined && new Set(body.lines.map((line) => line.sku)).size > 1)
+            throw invalid([{ param: 'if_version', message: 'is for a document of one item; with several, each line has its own' }])
+          const errors: { param: string; message: string }[] = []
+          const lines = body.lines.flatMap((line, index): AdjustmentLine[] => {
+            const movement = movementOf(line)
+            if (typeof movement === 'string') {
+              errors.push({ param: `lines[${index}]`, message: movement })
+              return []
+            }
+            return [{ item: item(line.sku), ...movement, ifVersion: line.if_version ?? body.if_version ?? null }]
+          })
+          if (errors.length > 0) throw invalid(errors)
+          return {
+            type: 'AdjustStock', id: newId(), location: location.number, reason: body.reason, lines, reference: body.reference ?? null, metadata: body.metadata ?? {},
+          }
+        }),
+    },
+    shipments: {
+      ...read('shipment'),
+      create: ({ body, query }, call) =>
+        submit({ operation: 'shipments.create', input: body, call, dryRun: query.dry_run === true }, 'shipment', async () => {
+          const hold = namedId('hold', body.hold)
+          const item = body.lines && (await namedItems(catalog, body.lines, { archived: 'taken' }))
+          return {
+            type: 'ShipHold', id: newId(), hold, lines: body.lines && item ? body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })) : null,
+            reference: body.reference ?? null, metadata: body.metadata ?? {},
+          }
+        }),
+    },
+    returns: {
+      ...read('return'),
+      create: ({ body, query }, call) =>
+        submit({ operation: 'returns.create', input: body, call, dryRun: query.dry_run === true }, 'return', async () => {
+          const item = await namedItems(catalog, body.lines, { archived: 'taken' })
+          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          return {
+            type: 'ReturnStock', id: newId(), hold: body.hold === undefined ? null : namedId('hold', body.hold), location: location.number,
+            lines: body.lines.map(({ sku, quantity, to }) => ({ item: item(sku), quantity, to: to ?? 'available' })),
+            reference: body.reference ?? null, metadata: body.metadata ?? {},
+          }
+        }),
+    },
+  }
+}
+
+const invalid = (errors: readonly { param: string; message: string }[]) =>
+  new Refused('invalid_request', errors.map(({ param, message }) => `${param} ${message}`).join('; '), { errors })
+
+type WireLine = { delta?: number; quantity?: number; from?: AdjustmentLine['from']; to?: AdjustmentLine['to'] }
+
+/** A line as one movement, or what is wrong with it. */
+const movementOf = ({ delta, quantity, from, to }: WireLine): Pick<AdjustmentLine, 'from' | 'to' | 'quantity'> | string => {
+  const moves = quantity !== undefined || from !== undefined || to !== undefined
+  if (delta !== undefined) {
+    if (moves) return 'takes either delta, or quantity with from and to'
+    if (delta === 0) return 'has a delta of zero, which changes nothing'
+    return delta > 0 ? { from: 'shrinkage', to: 'available', quantity: delta } : { from: 'available', to: 'shrinkage', quantity: -delta }
+  }
+  if (quantity === undefined || from === undefined || to === undefined) return 'needs delta, or quantity with from and to'
+  return from === to ? `moves from ${from} to ${to}, which changes nothing` : { from, to, quantity }
+}
+

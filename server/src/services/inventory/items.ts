@@ -1,0 +1,96 @@
+// Items: making, changing, archiving, reading.
+import { Fault } from '../../storage/fault.ts'
+import { appendEvent } from '../../storage/events.ts'
+import { lookUpKey, rememberKey } from '../../storage/idempotency.ts'
+import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
+import { setSafetyStock } from '../../storage/levels.ts'
+import { transaction, type Connection } from '../../storage/pool.ts'
+import type { Answer, Call, Handlers } from '../service.ts'
+import type { InventoryDeps } from './inventory.ts'
+import { pageOf } from './list.ts'
+import { invalidCursor } from './named.ts'
+import { renderItem, type WireItem } from './render.ts'
+import { keyOf, Refused } from './submit.ts'
+
+export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'] => {
+  /** Tells what became of an item, as the last thing in its transaction. */
+  const told = async (connection: Connection, type: 'item.created' | 'item.updated' | 'item.archived', item: Item, call: Call): Promise<Item> => {
+    const sequence = await appendEvent(connection, {
+      type, subject: { kind: 'item', id: item.sku, version: item.version }, actor: call.caller.principal, requestId: call.requestId, data: renderItem(item),
+    })
+    await setItemSequence(connection, item.number, sequence)
+    return { ...item, sequence }
+  }
+  const answered = (item: Item): Answer<WireItem> => {
+    catalog.itemChanged(item)
+    return { ok: true, body: renderItem(item), sequence: item.sequence }
+  }
+  const existing = async (connection: Connection, sku: string): Promise<Item> => {
+    const item = await lockItem(connection, sku)
+    if (item === undefined) throw new Refused('not_found', `there is no item ${sku}`)
+    return item
+  }
+
+  return {
+    create: async ({ body }, call) => {
+      const key = keyOf({ operation: 'items.create', input: body, call })
+      try {
+        return await transaction(pool, async (connection) => {
+          const before = key && (await lookUpKey(connection, key))
+          if (before === 'reused') throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+          if (before) return { ok: true, body: before.answer as WireItem, replayed: true } // what was remembered under the same fingerprint
+          const item = await told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call)
+          const answer = answered(item)
+          if (key && answer.ok) await rememberKey(connection, key, answer.body)
+          return answer
+        })
+      } catch (error) {
+        if (error instanceof Fault && error.sqlState === UNIQUE_VIOLATION) throw new Refused('already_exists', `there is an item ${body.sku} already`)
+        throw error
+      }
+    },
+    update: async ({ params, body }, call) => {
+      const item = await transaction(pool, async (connection) => {
+        const before = await existing(connection, params.sku)
+        const { if_version: ifVersion, safety_stock: safetyStock = before.safetyStock, reorder_point: reorderPoint = before.reorderPoint, ...changes } = body
+        if (ifVersion !== undefined && ifVersion !== before.version)
+          throw new Refused('version_conflict', `${params.sku} has version ${before.version}, not ${ifVersion}`, { current_version: before.version })
+        const after = await updateItem(connection, before.number, { ...before, ...changes, safetyStock, reorderPoint })
+        if (after.safetyStock !== before.safetyStock) await setSafetyStock(connection, after.number, after.safetyStock)
+        return told(connection, after.status === 'archived' && before.status === 'active' ? 'item.archived' : 'item.updated', after, call)
+      })
+      return answered(item)
+    },
+    archive: async ({ params }, call) => {
+      const item = await transaction(pool, async (connection) => {
+        const before = await existing(connection, params.sku)
+        if (before.status === 'archived') return before
+        return told(connection, 'item.archived', await updateItem(connection, before.number, { ...before, status: 'archived' }), call)
+      })
+      return answered(item)
+    },
+    get: async ({ params }) => {
+      const [item] = await itemsBySku(pool, [params.sku])
+      if (item === undefined) throw new Refused('not_found', `there is no item ${params.sku}`)
+      return { ok: true, body: renderItem(item) }
+    },
+    list: ({ query }) =>
+      pageOf(query, async (limit) => {
+        const { q, brand, category, status, starting_after: after } = query
+        const [last] = after === undefined ? [] : await itemsBySku(pool, [after])
+        if (after !== undefined && last === undefined) throw invalidCursor(after)
+        const items = await listItems(pool, { q: q ?? null, brand: brand ?? null, category: category ?? null, status: status ?? null, before: last?.number ?? null, limit })
+        return items.map(renderItem)
+      }, (item) => item.sku),
+  }
+}
+
+const UNIQUE_VIOLATION = '23505'
+
+type Creation = Parameters<Handlers['items']['create']>[0]['body']
+
+const fieldsOf = (body: Creation): ItemFields => ({
+  sku: body.sku, name: body.name, description: body.description ?? null, brand: body.brand ?? null, category: body.category ?? null,
+  price: body.price ?? null, barcode: body.barcode ?? null, attributes: body.attributes ?? {}, metadata: body.metadata ?? {},
+  safetyStock: body.safety_stock ?? 0, reorderPoint: body.reorder_point ?? null, status: 'active',
+})

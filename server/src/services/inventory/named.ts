@@ -1,0 +1,47 @@
+// What a request names, looked up: skus, locations, ids. What is not there is refused, all of it at once.
+import { decodeId, type IdKind, type ItemNumber, type Uuid } from '../../domain/ids.ts'
+import type { Catalog, CatalogItem, CatalogLocation } from './catalog.ts'
+import { Refused } from './submit.ts'
+
+/** The items of lines, by sku. Throws `not_found`, or `item_archived` unless archived items will do. */
+export const namedItems = async (catalog: Catalog, lines: readonly { readonly sku: string }[], { archived }: { archived: 'refused' | 'taken' }): Promise<(sku: string) => ItemNumber> => {
+  const found = catalog.bySku(new Set(lines.map((line) => line.sku)))
+  const items = found instanceof Promise ? await found : found
+  const errors = lines.flatMap(({ sku }, index) => (items.has(sku) ? [] : [{ param: `lines[${index}].sku`, message: `there is no item ${sku}` }]))
+  if (errors.length > 0) throw new Refused('not_found', errors.map((error) => error.message).join('; '), { errors })
+  if (archived === 'refused') {
+    const gone = lines.flatMap(({ sku }, index) => (items.get(sku)?.status === 'archived' ? [{ param: `lines[${index}].sku`, message: `${sku} is archived` }] : []))
+    if (gone.length > 0) throw new Refused('item_archived', gone.map((error) => error.message).join('; '), { errors: gone })
+  }
+  return (sku) => numberOf(items, sku)
+}
+
+const numberOf = (items: ReadonlyMap<string, CatalogItem>, sku: string): ItemNumber => {
+  const item = items.get(sku)
+  if (item === undefined) throw new Error(`${sku} was not looked up`)
+  return item.number
+}
+
+export const namedItem = async (catalog: Catalog, sku: string): Promise<CatalogItem> => {
+  const item = (await catalog.bySku([sku])).get(sku)
+  if (item === undefined) throw new Refused('not_found', `there is no item ${sku}`)
+  return item
+}
+
+export const namedLocation = async (catalog: Catalog, code: string, { inactive }: { inactive: 'refused' | 'taken' }): Promise<CatalogLocation> => {
+  const location = await catalog.location(code)
+  if (location === undefined) throw new Refused('not_found', `there is no location ${code}`)
+  if (inactive === 'refused' && location.status === 'inactive') throw new Refused('location_inactive', `${code} is inactive`)
+  return location
+}
+
+/** The uuid behind an id whose shape the gateway has checked. */
+export const namedId = (kind: IdKind, id: string): Uuid => {
+  const uuid = decodeId(kind, id)
+  if (uuid === undefined) throw new Refused('not_found', `there is no ${kind} ${id}`)
+  return uuid
+}
+
+/** The place in a list that a cursor names. */
+export const invalidCursor = (cursor: string): Refused =>
+  new Refused('invalid_request', 'starting_after is no place in this list', { errors: [{ param: 'starting_after', message: `${cursor} is neither an id nor a next_cursor of this list` }] })

@@ -1,0 +1,176 @@
+// Domain to wire: numbers become skus and codes, uuids become ids, instants become ISO 8601.
+import type { OutputOf, Operations } from '@holdfast/contract'
+import type { DocumentAnswer, WrittenEvent } from '../../domain/event.ts'
+import { total, type Hold } from '../../domain/hold.ts'
+import { encodeId, eventUuid, type ItemNumber, type Uuid } from '../../domain/ids.ts'
+import { availableToSell, onHand } from '../../domain/level.ts'
+import type { Shortage } from '../../domain/rejection.ts'
+import type { WrittenEntry } from '../../storage/entries.ts'
+import type { Item } from '../../storage/items.ts'
+import type { StoodLevel } from '../../storage/levels.ts'
+import type { Location } from '../../storage/locations.ts'
+import type { Catalog } from './catalog.ts'
+
+export type WireHold = OutputOf<Operations['holds']['get']>
+export type WireReceipt = OutputOf<Operations['receipts']['get']>
+export type WireAdjustment = OutputOf<Operations['adjustments']['get']>
+export type WireShipment = OutputOf<Operations['shipments']['get']>
+export type WireReturn = OutputOf<Operations['returns']['get']>
+export type WireLevel = OutputOf<Operations['stock_levels']['list']>['data'][number]
+export type WireEntry = OutputOf<Operations['ledger_entries']['list']>['data'][number]
+export type WireEvent = OutputOf<Operations['events']['get']>
+export type WireItem = OutputOf<Operations['items']['get']>
+export type WireLocation = OutputOf<Operations['locations']['get']>
+export type WireShortage = WireHold['shortages'][number]
+
+type Names = Pick<Catalog, 'sku' | 'code'>
+
+export const iso = (ms: number): string => new Date(ms).toISOString()
+
+/** The items that must be remembered before an answer can be rendered. */
+export const itemsOf = (answer: DocumentAnswer): ItemNumber[] => {
+  switch (answer.kind) {
+    case 'hold':
+      return [...answer.hold.allocations.map((allocation) => allocation.item), ...answer.hold.shortages.map((shortage) => shortage.item)]
+    case 'receipt':
+      return answer.receipt.lines.map((line) => line.item)
+    case 'adjustment':
+      return answer.adjustment.lines.map((line) => line.item)
+    case 'shipment':
+      return answer.shipment.lines.map((line) => line.item)
+    case 'return':
+      return answer.return.lines.map((line) => line.item)
+  }
+}
+
+export const renderShortage = (shortage: Shortage, names: Names, nextExpiryAt: number | null): WireShortage => ({
+  sku: names.sku(shortage.item),
+  location: shortage.location === null ? null : names.code(shortage.location),
+  requested: shortage.requested, available: shortage.available, held: shortage.held,
+  next_expiry_at: nextExpiryAt === null ? null : iso(nextExpiryAt),
+  incoming: shortage.incoming, level_version: shortage.levelVersion,
+})
+
+export const renderHold = (hold: Hold, names: Names): WireHold => ({
+  object: 'hold', id: encodeId('hold', hold.id), status: hold.status, reference: hold.reference, mode: hold.mode,
+  lines: holdLines(hold, names),
+  shortages: hold.shortages.map((shortage) => renderShortage(shortage, names, null)),
+  expires_at: iso(hold.expiresAt), created_at: iso(hold.createdAt), ended_at: hold.endedAt === null ? null : iso(hold.endedAt),
+  version: hold.version, metadata: { ...hold.metadata },
+})
+
+const holdLines = (hold: Hold, names: Names): WireHold['lines'] => {
+  const lines: WireHold['lines'] = []
+  for (const [index, { item }] of hold.allocations.entries()) {
+    if (hold.allocations[index - 1]?.item === item) continue
+    const allocations = hold.allocations.filter((allocation) => allocation.item === item)
+    lines.push({
+      sku: names.sku(item), quantity: total(allocations, 'quantity'), held: total(allocations, 'held'), committed: total(allocations, 'committed'),
+      shipped: total(allocations, 'shipped'), released: total(allocations, 'released'), returned: total(allocations, 'returned'),
+      allocations: allocations.map(({ location, quantity, held, committed, shipped, released, levelVersion }) =>
+        ({ location: names.code(location), quantity, held, committed, shipped, released, level_version: levelVersion })),
+    })
+  }
+  return lines
+}
+
+type Documents = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn }
+type Rendered<Answer extends DocumentAnswer> = Answer extends { kind: infer Kind } ? (Kind extends keyof Documents ? Documents[Kind] : WireHold) : never
+
+/** The document of an answer, with the sequence of the event that made it. */
+export const renderAnswer = <Answer extends DocumentAnswer>(answer: Answer, sequence: number, names: Names): Rendered<Answer> =>
+  rendered(answer, sequence, names) as Rendered<Answer> // one kind in, its document out
+
+const rendered = (answer: DocumentAnswer, sequence: number, names: Names): WireHold | Documents[keyof Documents] => {
+  switch (answer.kind) {
+    case 'hold':
+      return renderHold(answer.hold, names)
+    case 'receipt': {
+      const { id, location, lines, ...rest } = answer.receipt
+      return {
+        object: 'receipt', id: encodeId('receipt', id), location: names.code(location),
+        lines: lines.map(({ item, quantity, levelVersion }) => ({ sku: names.sku(item), quantity, level_version: levelVersion })), ...noted(rest, sequence),
+      }
+    }
+    case 'adjustment': {
+      const { id, location, reason, lines, ...rest } = answer.adjustment
+      return {
+        object: 'adjustment', id: encodeId('adjustment', id), location: names.code(location), reason: reason as WireAdjustment['reason'], // was checked at the door
+        lines: lines.map(({ item, quantity, from, to, levelVersion }) => ({ sku: names.sku(item), quantity, from, to, level_version: levelVersion })), ...noted(rest, sequence),
+      }
+    }
+    case 'shipment': {
+      const { id, hold, lines, ...rest } = answer.shipment
+      return {
+        object: 'shipment', id: encodeId('shipment', id), hold: encodeId('hold', hold),
+        lines: lines.map(({ item, quantity, allocations }) => ({
+          sku: names.sku(item), quantity,
+          allocations: allocations.map((allocation) => ({ location: names.code(allocation.location), quantity: allocation.quantity, level_version: allocation.levelVersion })),
+        })),
+        ...noted(rest, sequence),
+      }
+    }
+    case 'return': {
+      const { id, hold, location, lines, ...rest } = answer.return
+      return {
+        object: 'return', id: encodeId('return', id), hold: hold === null ? null : encodeId('hold', hold), location: names.code(location),
+        lines: lines.map(({ item, quantity, to, levelVersion }) => ({ sku: names.sku(item), quantity, to, level_version: levelVersion })), ...noted(rest, sequence),
+      }
+    }
+  }
+}
+
+const noted = ({ reference, metadata, createdAt }: { reference: string | null; metadata: Readonly<Record<string, string>>; createdAt: number }, sequence: number) =>
+  ({ reference, metadata: { ...metadata }, created_at: iso(createdAt), sequence })
+
+const counts = (level: StoodLevel) => ({
+  on_hand: onHand(level), available: level.available, held: level.held, committed: level.committed, damaged: level.damaged,
+  quality_control: level.quality_control, incoming: level.incoming, safety_stock: level.safetyStock, available_to_sell: availableToSell(level),
+})
+
+export const renderLevel = (level: StoodLevel, names: Names): WireLevel => ({
+  object: 'stock_level', sku: names.sku(level.item), location: names.code(level.location), ...counts(level), version: level.version,
+  updated_at: level.updatedAt === null ? null : iso(level.updatedAt),
+})
+
+/** The counts of several levels, added up. */
+export const renderTotal = (levels: readonly StoodLevel[]) => {
+  const sum = { on_hand: 0, available: 0, held: 0, committed: 0, damaged: 0, quality_control: 0, incoming: 0, safety_stock: 0, available_to_sell: 0 }
+  for (const level of levels) for (const [count, value] of Object.entries(counts(level))) sum[count as keyof typeof sum] += value // the same keys
+  return sum
+}
+
+export const renderEntry = (entry: WrittenEntry, names: Names): WireEntry => ({
+  object: 'ledger_entry', id: `ent_${entry.sequence}-${entry.item}-${entry.location}-${entry.from}-${entry.to}`, sequence: entry.sequence,
+  sku: names.sku(entry.item), location: names.code(entry.location), from: entry.from, to: entry.to, quantity: entry.quantity,
+  level_version: entry.levelVersion, document: encodeId(entry.document.kind, entry.document.id), occurred_at: iso(entry.occurredAt),
+})
+
+const documentKinds: ReadonlySet<string> = new Set(['hold', 'receipt', 'adjustment', 'shipment', 'return'])
+/** Stock events tell a document of the domain; those of items and locations stand as they are told. */
+export const isDocument = (data: unknown): data is DocumentAnswer =>
+  typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string' && documentKinds.has(data.kind)
+
+export const renderEvent = (event: WrittenEvent, names: Names): WireEvent => ({
+  object: 'event', id: encodeId('event', eventUuid(event.occurredAt, 0, event.sequence)), type: event.type as WireEvent['type'], // written from the same list
+  occurred_at: iso(event.occurredAt), sequence: event.sequence,
+  subject: {
+    object: event.subject.kind, version: event.subject.version,
+    id: documentKinds.has(event.subject.kind) ? encodeId(event.subject.kind as DocumentAnswer['kind'], event.subject.id as Uuid) : event.subject.id, // just asked
+  },
+  actor: event.actor, request_id: event.requestId,
+  data: isDocument(event.data) ? renderAnswer(event.data, event.sequence, names) : event.data,
+})
+
+export const renderItem = (item: Item): WireItem => ({
+  object: 'item', sku: item.sku, name: item.name, description: item.description, brand: item.brand, category: item.category,
+  price: item.price === null ? null : { ...item.price }, barcode: item.barcode, attributes: { ...item.attributes }, metadata: { ...item.metadata },
+  safety_stock: item.safetyStock, reorder_point: item.reorderPoint, status: item.status, version: item.version,
+  created_at: iso(item.createdAt), updated_at: iso(item.updatedAt),
+})
+
+export const renderLocation = (location: Location): WireLocation => ({
+  object: 'location', code: location.code, name: location.name, kind: location.kind, priority: location.priority,
+  address: location.address === null ? null : { ...location.address }, latitude: location.latitude, longitude: location.longitude,
+  metadata: { ...location.metadata }, status: location.status, version: location.version, created_at: iso(location.createdAt), updated_at: iso(location.updatedAt),
+})

@@ -1,0 +1,161 @@
+// What stands: levels, what can be sold, and the entries behind them.
+import { instant, type Instant } from '../../domain/instant.ts'
+import type { ItemNumber } from '../../domain/ids.ts'
+import { availableToSell, levelKey, places, type Place } from '../../domain/level.ts'
+import { source } from '../../domain/sourcing.ts'
+import { summedByItem } from '../../domain/hold.ts'
+import { placeNumber } from '../../storage/codec.ts'
+import { documentIdsOfHold } from '../../storage/documents.ts'
+import { listEntries, type EntryPlace } from '../../storage/entries.ts'
+import { levelsAsOf, listLevels, type LevelsRead, type StoodLevel } from '../../storage/levels.ts'
+import type { Handlers } from '../service.ts'
+import type { InventoryDeps } from './inventory.ts'
+import { pageOf } from './list.ts'
+import { invalidCursor, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { iso, renderEntry, renderLevel, renderTotal } from './render.ts'
+import { Refused } from './submit.ts'
+
+export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels' | 'availability' | 'ledger_entries'> => {
+  const { catalog, pool, readLevels, wait } = deps
+
+  /** Reads until it is as new as was asked: at once on the primary, a moment later on what follows it. */
+  const fresh = async (minSequence: number | undefined, read: () => Promise<LevelsRead>): Promise<LevelsRead> => {
+    for (let attempt = 0; ; attempt += 1) {
+      const found = await read()
+      if (minSequence === undefined || found.sequence >= minSequence) return found
+      if (attempt === FRESH_ATTEMPTS) throw new Refused('unavailable', `sequence ${minSequence} is not here yet; the latest is ${found.sequence}`, { retryAfterSeconds: 1 })
+      await wait(FRESH_WAIT_MS)
+    }
+  }
+  const availabilityOf = (sku: string, levels: readonly StoodLevel[], now: number) => {
+    const locations = levels.map((level) => ({ location: catalog.code(level.location), available_to_sell: availableToSell(level), level_version: level.version }))
+    return {
+      object: 'availability' as const, sku, available_to_sell: locations.reduce((sum, location) => sum + location.available_to_sell, 0),
+      locations, as_of: iso(now), stale: false,
+    }
+  }
+
+  return {
+    stock_levels: {
+      get: async ({ params, query }) => {
+        const item = await namedItem(catalog, params.sku)
+        const { levels, sequence } = await fresh(query.min_sequence, () => readLevels([item.number]))
+        return {
+          ok: true, sequence,
+          body: { object: 'item_stock', sku: item.sku, total: renderTotal(levels), locations: levels.map((level) => renderLevel(level, catalog)) },
+        }
+      },
+      list: async ({ query }) => {
+        const item = query.sku === undefined ? null : (await namedItem(catalog, query.sku)).number
+        const location = query.location === undefined ? null : (await namedLocation(catalog, query.location, { inactive: 'taken' })).number
+        const at = query.as_of === undefined ? null : instantOf(query.as_of)
+        if (at !== null && item === null && location === null)
+          throw new Refused('invalid_request', 'as_of needs sku or location', { errors: [{ param: 'as_of', message: 'needs sku or location' }] })
+        if (at !== null && query.low === true)
+          throw new Refused('invalid_request', 'low is of now, not of the past', { errors: [{ param: 'low', message: 'cannot be asked together with as_of' }] })
+        const after = query.starting_after === undefined ? null : levelPlace(query.starting_after)
+        let sequence = 0
+        const answer = await pageOf(query, async (limit) => {
+          const filter = { item, location, low: query.low === true, after, limit }
+          const read = await fresh(query.min_sequence, () => (at === null ? listLevels(pool, filter) : levelsAsOf(pool, at, filter)))
+          sequence = read.sequence
+          await catalog.remember(read.levels.map((level) => level.item))
+          return read.levels.map((level) => ({ ...renderLevel(level, catalog), cursor: `${level.item}.${level.location}` }))
+        }, (row) => row.cursor)
+        return answer.ok ? { ...answer, sequence } : answer
+      },
+    },
+
+    availability: {
+      get: async ({ params, query }) => {
+        const item = await namedItem(catalog, params.sku)
+        const { levels, sequence, now } = await fresh(query.min_sequence, () => readLevels([item.number]))
+        return { ok: true, body: availabilityOf(item.sku, levels, now), sequence }
+      },
+      check: async ({ body, query }) => {
+        if ((body.skus === undefined) === (body.lines === undefined))
+          throw new Refused('invalid_request', 'either skus or lines', { errors: [{ param: 'skus', message: 'give either skus or lines' }] })
+        const wanted = body.lines ?? (body.skus ?? []).map((sku) => ({ sku }))
+        const item = await namedItems(catalog, wanted, { archived: 'taken' })
+        const skus = [...new Set(wanted.map((line) => line.sku))]
+        const { levels, sequence, now } = await fresh(query.min_sequence, () => readLevels(skus.map(item)))
+        const byItem = Map.groupBy(levels, (level) => level.item)
+        const data = skus.map((sku) => availabilityOf(sku, byItem.get(item(sku)) ?? [], now))
+        const common = { object: 'availability_list' as const, data, as_of: iso(now), stale: false }
+        if (body.lines === undefined) return { ok: true, body: common, sequence }
+
+        const lines = []
+        for (const { sku, quantity, location } of body.lines)
+          lines.push({ item: item(sku), quantity, location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number })
+        const plan = planOf(lines, levels, catalog.candidates(), body.strategy ?? 'priority', body.destination ?? null)
+        const rendered = skus.map((sku) => {
+          const part = plan.get(item(sku))
+          return {
+            sku, quantity: part?.quantity ?? 0, missing: part?.missing ?? 0,
+            allocations: (part?.allocations ?? []).map(({ location, quantity }) => ({ location: catalog.code(location), quantity })),
+          }
+        })
+        return { ok: true, sequence, body: { ...common, fulfillable: rendered.every((line) => line.missing === 0), plan: rendered } }
+      },
+    },
+
+    ledger_entries: {
+      list: async ({ query }) => {
+        const item = query.sku === undefined ? null : (await namedItem(catalog, query.sku)).number
+        const location = query.location === undefined ? null : (await namedLocation(catalog, query.location, { inactive: 'taken' })).number
+        const hold = query.hold === undefined ? null : namedId('hold', query.hold)
+        const documents = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
+        const before = query.starting_after === undefined ? null : entryPlace(query.starting_after)
+        return pageOf(query, async (limit) => {
+          const entries = await listEntries(pool, {
+            item, location, documents, from: query.from ?? null, to: query.to ?? null, since: query.since === undefined ? null : instantOf(query.since),
+            until: query.until === undefined ? null : instantOf(query.until), before, limit,
+          })
+          await catalog.remember(entries.map((entry) => entry.item))
+          return entries.map((entry) => renderEntry(entry, catalog))
+        }, (entry) => entry.id)
+      },
+    },
+  }
+}
+
+const FRESH_ATTEMPTS = 20
+const FRESH_WAIT_MS = 50
+
+/** The gateway has checked that it is a date and time. */
+const instantOf = (text: string): Instant => instant(Date.parse(text))
+
+const levelPlace = (cursor: string): { item: number; location: number } => {
+  const match = /^(\d{1,10})\.(\d{1,10})$/.exec(cursor)
+  if (match === null) throw invalidCursor(cursor)
+  return { item: Number(match[1]), location: Number(match[2]) }
+}
+
+const entryPlace = (cursor: string): EntryPlace => {
+  const match = /^ent_(\d{1,16})-(\d{1,10})-(\d{1,10})-([a-z_]+)-([a-z_]+)$/.exec(cursor)
+  const [from, to] = [match?.[4], match?.[5]]
+  if (match === null || !isPlace(from) || !isPlace(to)) throw invalidCursor(cursor)
+  return { sequence: Number(match[1]), item: Number(match[2]), location: Number(match[3]), from: placeNumber(from), to: placeNumber(to) }
+}
+const isPlace = (word: string | undefined): word is Place => places.some((place) => place === word)
+
+type WantedLine = { readonly item: ItemNumber; readonly quantity: number; readonly location: StoodLevel['location'] | null }
+type PlannedLine = { quantity: number; missing: number; allocations: { location: StoodLevel['location']; quantity: number }[] }
+
+/** Where lines would be taken from now, as a hold would take them: those that name a location first. */
+const planOf = (lines: readonly WantedLine[], levels: readonly StoodLevel[], candidates: Parameters<typeof source>[1], strategy: Parameters<typeof source>[3], destination: Parameters<typeof source>[4]) => {
+  const left = new Map(levels.map((level) => [levelKey(level.item, level.location), availableToSell(level)]))
+  const plan = new Map<ItemNumber, PlannedLine>()
+  const take = (item: ItemNumber, location: StoodLevel['location'], quantity: number) => {
+    left.set(levelKey(item, location), (left.get(levelKey(item, location)) ?? 0) - quantity)
+    if (quantity > 0) plan.get(item)?.allocations.push({ location, quantity })
+  }
+  for (const { item, quantity } of summedByItem(lines)) plan.set(item, { quantity, missing: quantity, allocations: [] })
+  for (const { item, quantity, location } of lines)
+    if (location !== null) take(item, location, Math.max(0, Math.min(quantity, left.get(levelKey(item, location)) ?? 0)))
+  const anywhere = summedByItem(lines.filter((line) => line.location === null))
+  for (const { item, location, quantity } of source(anywhere, candidates, (item, location) => left.get(levelKey(item, location)) ?? 0, strategy, destination).allocations)
+    take(item, location, quantity)
+  for (const line of plan.values()) line.missing = line.quantity - line.allocations.reduce((sum, allocation) => sum + allocation.quantity, 0)
+  return plan
+}

@@ -1,0 +1,47 @@
+// What time itself brings: holds that are due give their stock back, old keys are forgotten, and months are made ahead.
+import type { Ledger } from '../../ledger/ledger.ts'
+import { loop } from '../../platform/loop.ts'
+import { dueHolds } from '../../storage/holds.ts'
+import { forgetOldKeys } from '../../storage/idempotency.ts'
+import { makeMonths } from '../../storage/months.ts'
+import type { Pool } from '../../storage/pool.ts'
+import type { Service } from '../service.ts'
+
+export type TimersDeps = {
+  readonly pool: Pool
+  readonly ledger: Ledger
+  readonly limits: {
+    readonly sweepMs: number
+    /** Due holds taken at a time. */
+    readonly sweep: number
+    readonly upkeepMs: number
+    readonly keyAgeMs: number
+    readonly keysForgotten: number
+    readonly monthsAhead: number
+  }
+  readonly onFault: (error: unknown) => void
+}
+
+export const timers = ({ pool, ledger, limits, onFault }: TimersDeps): Service<'timers'> => {
+  /** Through the same ledger as everything else, so that a hold ends once, whoever else is at it. Expiry does not wait for this: it only makes reads right. */
+  const sweep = async (): Promise<number> => {
+    const due = await dueHolds(pool, limits.sweep)
+    await Promise.all(due.map((id) => ledger.submit({ command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'sweep' })))
+    return due.length === limits.sweep ? 0 : limits.sweepMs
+  }
+  const upkeep = async (): Promise<number> => {
+    await makeMonths(pool, limits.monthsAhead)
+    return (await forgetOldKeys(pool, limits.keyAgeMs, limits.keysForgotten)) === limits.keysForgotten ? 0 : limits.upkeepMs
+  }
+  const loops = [loop({ step: sweep, onFault, afterFaultMs: limits.sweepMs * 4 }), loop({ step: upkeep, onFault, afterFaultMs: limits.upkeepMs })]
+  return {
+    name: 'timers',
+    handlers: {},
+    start: async () => {
+      for (const each of loops) each.start()
+    },
+    stop: async () => {
+      await Promise.all(loops.map((each) => each.stop()))
+    },
+  }
+}

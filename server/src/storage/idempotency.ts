@@ -1,0 +1,46 @@
+// Idempotency keys of operations that do not move stock. Those that do are written with their batch (ledger-store.ts).
+import type { Uuid } from '../domain/ids.ts'
+import type { Remembered } from './ledger-store.ts'
+import type { Connection, Pool } from './pool.ts'
+
+export type Key = { readonly key: Uuid; readonly fingerprint: Uuid }
+
+/** The remembered answer; `reused` when the key stands for another request. */
+export const lookUpKey = async (connection: Connection, { key, fingerprint }: Key): Promise<{ answer: unknown } | 'reused' | undefined> => {
+  const { rows } = await connection.query('update idempotency_keys as k set replays = k.replays + 1 where k.key = $1 returning k.fingerprint, k.answer', [key])
+  if (rows[0] === undefined) return undefined
+  return rows[0].fingerprint === fingerprint && rows[0].answer !== null ? { answer: rows[0].answer } : 'reused'
+}
+
+export const rememberKey = async (connection: Connection, { key, fingerprint }: Key, answer: unknown): Promise<void> => {
+  await connection.query("insert into idempotency_keys (key, fingerprint, answer, created_at) values ($1, $2, $3, date_trunc('milliseconds', clock_timestamp()))", [
+    key, fingerprint, JSON.stringify(answer),
+  ])
+}
+
+/** What the ledger remembers under a key, when it stands for this very request. */
+export const rememberedOutcome = async (pool: Pool, { key, fingerprint }: Key): Promise<{ outcome: Remembered['outcome']; sequence: number } | undefined> => {
+  const { rows } = await pool.query(
+    `
+update idempotency_keys as k
+   set replays = k.replays + 1
+ where k.key = $1 and k.fingerprint = $2
+returning k.sequence, k.answer, (select e.data from events as e where e.sequence = k.sequence and e.occurred_at = k.created_at) as data`,
+    [key, fingerprint],
+  )
+  const row = rows[0]
+  return row === undefined ? undefined : { outcome: row.answer ?? { ok: true, answer: row.data }, sequence: row.sequence ?? 0 }
+}
+
+/** Forgets keys older than `ageMs`, at most `limit` at a time. Answers how many. */
+export const forgetOldKeys = async (pool: Pool, ageMs: number, limit: number): Promise<number> => {
+  const { rowCount } = await pool.query(
+    `
+delete from idempotency_keys as k
+ where k.ctid = any(array(select old.ctid from idempotency_keys as old
+                           where old.created_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
+                           limit $2))`,
+    [ageMs, limit],
+  )
+  return rowCount ?? 0
+}

@@ -1,0 +1,140 @@
+// Items: what is stocked.
+import type { ItemNumber } from '../domain/ids.ts'
+import { ms } from './codec.ts'
+import type { Connection, Pool } from './pool.ts'
+
+export type ItemStatus = 'active' | 'archived'
+export type ItemFields = {
+  readonly sku: string
+  readonly name: string
+  readonly description: string | null
+  readonly brand: string | null
+  readonly category: string | null
+  readonly price: { readonly amount: number; readonly currency: string } | null
+  readonly barcode: string | null
+  readonly attributes: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
+  readonly safetyStock: number
+  readonly reorderPoint: number | null
+  readonly status: ItemStatus
+}
+export type Item = ItemFields & { readonly number: ItemNumber; readonly version: number; readonly sequence: number; readonly createdAt: number; readonly updatedAt: number }
+
+const columns = `i.id, i.sku, i.name, i.description, i.brand, i.category, i.price_amount, i.price_currency, i.barcode, i.attributes, i.metadata,
+       i.safety_stock, i.reorder_point, i.status, i.version, i.sequence, ${ms('i.created_at')} as created_at, ${ms('i.updated_at')} as updated_at`
+
+/** Throws a Fault of kind `refused` when there is one with this sku. The sequence is set when its event has one. */
+export const insertItem = async (connection: Connection, item: ItemFields): Promise<Item> => {
+  const { rows } = await connection.query(
+    `
+insert into items as i (sku, name, description, brand, category, price_amount, price_currency, barcode, attributes, metadata, safety_stock, reorder_point,
+                        status, sequence, created_at, updated_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, clock.now, clock.now
+  from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock
+returning ${columns}`,
+    valuesOf(item),
+  )
+  return itemOf(rows[0])
+}
+
+/** Writes all fields of an item that was locked, and makes its next version. */
+export const updateItem = async (connection: Connection, number: ItemNumber, item: ItemFields): Promise<Item> => {
+  const { rows } = await connection.query(
+    `
+update items as i
+   set name = $2, description = $3, brand = $4, category = $5, price_amount = $6, price_currency = $7, barcode = $8, attributes = $9, metadata = $10,
+       safety_stock = $11, reorder_point = $12, status = $13, version = i.version + 1,
+       updated_at = greatest(i.updated_at, date_trunc('milliseconds', clock_timestamp()))
+ where i.id = $14 and i.sku = $1
+returning ${columns}`,
+    [...valuesOf(item), number],
+  )
+  return itemOf(rows[0])
+}
+
+export const setItemSequence = async (connection: Connection, number: ItemNumber, sequence: number): Promise<void> => {
+  await connection.query('update items as i set sequence = $2 where i.id = $1', [number, sequence])
+}
+
+export const lockItem = async (connection: Connection, sku: string): Promise<Item | undefined> => {
+  const { rows } = await connection.query(`select ${columns} from items as i where i.sku = $1 for update`, [sku])
+  return rows[0] ? itemOf(rows[0]) : undefined
+}
+
+export const itemsBySku = async (pool: Pool, skus: readonly string[]): Promise<Item[]> => {
+  const { rows } = await pool.query({ name: 'items-by-sku', text: `select ${columns} from items as i where i.sku = any($1)`, values: [skus] })
+  return rows.map(itemOf)
+}
+
+export const itemsByNumber = async (pool: Pool, numbers: readonly ItemNumber[]): Promise<Item[]> => {
+  const { rows } = await pool.query({ name: 'items-by-number', text: `select ${columns} from items as i where i.id = any($1)`, values: [numbers] })
+  return rows.map(itemOf)
+}
+
+/** Items changed after a sequence, oldest change first. */
+export const itemsChangedAfter = async (pool: Pool, sequence: number, limit: number): Promise<Item[]> => {
+  const { rows } = await pool.query({
+    name: 'items-changed', text: `select ${columns} from items as i where i.sequence > $1 order by i.sequence limit $2`, values: [sequence, limit],
+  })
+  return rows.map(itemOf)
+}
+
+export type ItemFilter = {
+  readonly q: string | null
+  readonly brand: string | null
+  readonly category: string | null
+  readonly status: ItemStatus | null
+  readonly before: number | null
+  readonly limit: number
+}
+
+/** Newest first. `q` is looked for in sku, name and barcode. */
+export const listItems = async (pool: Pool, { q, brand, category, status, before, limit }: ItemFilter): Promise<Item[]> => {
+  const { rows } = await pool.query(
+    `
+select ${columns}
+  from items as i
+ where ($1::text is null or i.sku ilike $1 or i.name ilike $1 or i.barcode ilike $1)
+   and ($2::text is null or i.brand = $2)
+   and ($3::text is null or i.category = $3)
+   and ($4::text is null or i.status = $4)
+   and ($5::int is null or i.id < $5)
+ order by i.id desc
+ limit $6`,
+    [q === null ? null : `%${q.replaceAll(/[\\%_]/g, '\\$&')}%`, brand, category, status, before, limit],
+  )
+  return rows.map(itemOf)
+}
+
+const valuesOf = (item: ItemFields): unknown[] => [
+  item.sku, item.name, item.description, item.brand, item.category, item.price?.amount ?? null, item.price?.currency ?? null, item.barcode,
+  JSON.stringify(item.attributes), JSON.stringify(item.metadata), item.safetyStock, item.reorderPoint, item.status,
+]
+
+type ItemRow = {
+  id: ItemNumber
+  sku: string
+  name: string
+  description: string | null
+  brand: string | null
+  category: string | null
+  price_amount: number | null
+  price_currency: string | null
+  barcode: string | null
+  attributes: Record<string, string>
+  metadata: Record<string, string>
+  safety_stock: number
+  reorder_point: number | null
+  status: ItemStatus
+  version: number
+  sequence: number
+  created_at: number
+  updated_at: number
+}
+
+const itemOf = (row: ItemRow): Item => ({
+  number: row.id, sku: row.sku, name: row.name, description: row.description, brand: row.brand, category: row.category,
+  price: row.price_amount === null || row.price_currency === null ? null : { amount: row.price_amount, currency: row.price_currency },
+  barcode: row.barcode, attributes: row.attributes, metadata: row.metadata, safetyStock: row.safety_stock, reorderPoint: row.reorder_point,
+  status: row.status, version: row.version, sequence: row.sequence, createdAt: row.created_at, updatedAt: row.updated_at,
+})

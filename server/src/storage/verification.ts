@@ -1,0 +1,185 @@
+// Looking for what must never be: each query answers the places where the books do not agree. Nothing at all is the answer
+// that is wanted.
+import { ms } from './codec.ts'
+import { folded } from './levels.ts'
+import { faultOf } from './fault.ts'
+import { connect, type Connection, type Pool } from './pool.ts'
+
+export type Violation = { readonly rule: string; readonly found: string }
+export type Verified = { readonly violations: Violation[]; readonly sequence: number; readonly levels: number; readonly entries: number; readonly holds: number; readonly at: number }
+
+/** Violations of one rule that are reported; one is bad enough. */
+const REPORTED = 100
+
+const states = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
+
+type Rule = { readonly name: string; readonly sql: string; readonly says: (row: Record<string, unknown>) => string }
+
+const rules: readonly Rule[] = [
+  {
+    name: 'a level is the sum of its entries',
+    sql: `
+select coalesce(l.item_id, f.item) as item, coalesce(l.location_id, f.location) as location,
+       json_build_object(${states.map((state) => `'${state}', l.${state}`).join(', ')}, 'version', l.version) as stands,
+       json_build_object(${states.map((state) => `'${state}', f.${state}`).join(', ')}, 'version', f.version) as adds_up_to
+  from stock_levels as l
+  full join (select ${folded} from ledger_entries as e group by e.item_id, e.location_id) as f
+    on (l.item_id, l.location_id) = (f.item, f.location)
+ where ${states.map((state) => `coalesce(l.${state}, 0) <> coalesce(f.${state}, 0)`).join(' or ')}
+    or coalesce(l.version, 0) <> coalesce(f.version, 0)`,
+    says: (row) => `item ${row['item']} at location ${row['location']}: stands ${JSON.stringify(row['stands'])}, entries add up to ${JSON.stringify(row['adds_up_to'])}`,
+  },
+  {
+    name: 'no state was ever below zero',
+    sql: `
+select r.item_id as item, r.location_id as location, r.level_version as version
+  from (select e.item_id, e.location_id, e.level_version,
+               ${states.map((state, index) => `sum(sum(case when e.to_state = ${index + 1} then e.quantity else 0 end - case when e.from_state = ${index + 1} then e.quantity else 0 end)) over w as ${state}`).join(',\n               ')}
+          from ledger_entries as e
+         group by e.item_id, e.location_id, e.level_version
+        window w as (partition by e.item_id, e.location_id order by e.level_version)) as r
+ where ${states.map((state) => `r.${state} < 0`).join(' or ')}`,
+    says: (row) => `item ${row['item']} at location ${row['location']}, version ${row['version']}`,
+  },
+  {
+    name: 'versions of a level are 1 to n, each made by one command',
+    sql: `
+select e.item_id as item, e.location_id as location, max(e.level_version) as highest, count(distinct e.level_version) as versions, count(distinct (e.level_version, e.sequence)) as commands
+  from ledger_entries as e
+ group by e.item_id, e.location_id
+having max(e.level_version) <> count(distinct e.level_version) or count(distinct e.level_version) <> count(distinct (e.level_version, e.sequence))`,
+    says: (row) => `item ${row['item']} at location ${row['location']}: highest ${row['highest']}, ${row['versions']} versions, ${row['commands']} commands`,
+  },
+  {
+    name: 'what is held and committed is what holds say',
+    sql: `
+select l.item_id as item, l.location_id as location, l.held, l.committed, coalesce(a.held, 0) as holds_held, coalesce(a.committed, 0) as holds_committed
+  from stock_levels as l
+  full join (select a.item, a.location, sum(a.held) as held, sum(a.committed) as committed
+               from holds as h
+              cross join json_to_recordset(h.allocations) as a (item int, location int, held bigint, committed bigint)
+              group by a.item, a.location) as a
+    on (l.item_id, l.location_id) = (a.item, a.location)
+ where coalesce(l.held, 0) <> coalesce(a.held, 0) or coalesce(l.committed, 0) <> coalesce(a.committed, 0)`,
+    says: (row) => `item ${row['item']} at location ${row['location']}: held ${row['held']}, by holds ${row['holds_held']}; committed ${row['committed']}, by holds ${row['holds_committed']}`,
+  },
+  {
+    name: "a hold's counts add up, and nothing is held by a hold that has ended",
+    sql: `
+select h.id
+  from holds as h
+ cross join json_to_recordset(h.allocations) as a (quantity bigint, held bigint, committed bigint, shipped bigint, released bigint, returned bigint)
+ where a.quantity <> a.held + a.committed + a.shipped + a.released
+    or least(a.held, a.committed, a.shipped, a.released, a.returned, a.shipped - a.returned) < 0
+    or (h.status <> 'active' and a.held <> 0)`,
+    says: (row) => `hold ${row['id']}`,
+  },
+  {
+    name: 'no hold was executed or extended after its time, and none expired before',
+    sql: `
+select e.subject_id as hold, e.type, e.sequence
+  from events as e
+  join events as before
+    on before.subject_kind = 'hold' and before.subject_id = e.subject_id and before.subject_version = e.subject_version - 1
+ where e.subject_kind = 'hold'
+   and e.type in ('hold.executed', 'hold.extended', 'hold.released', 'hold.expired')
+   and before.data -> 'hold' is not null
+   and (e.type = 'hold.expired') <> (${ms('e.occurred_at')} >= (before.data -> 'hold' ->> 'expiresAt')::bigint)`,
+    says: (row) => `hold ${row['hold']}: ${row['type']} at sequence ${row['sequence']}`,
+  },
+  {
+    name: 'sequences have no gap',
+    sql: `
+select h.sequence as head, count(e.sequence) as events, coalesce(max(e.sequence), 0) as highest
+  from ledger_head as h
+  left join events as e on true
+ group by h.sequence
+having count(e.sequence) <> h.sequence or coalesce(max(e.sequence), 0) <> h.sequence`,
+    says: (row) => `head ${row['head']}, ${row['events']} events, the highest ${row['highest']}`,
+  },
+  {
+    name: 'versions of a subject are 1 to n',
+    sql: `
+select e.subject_kind as kind, e.subject_id as id, max(e.subject_version) as highest, count(*) as events
+  from events as e
+ group by e.subject_kind, e.subject_id
+having max(e.subject_version) <> count(*) or count(*) <> count(distinct e.subject_version)`,
+    says: (row) => `${row['kind']} ${row['id']}: highest version ${row['highest']}, ${row['events']} events`,
+  },
+  {
+    name: 'an entry belongs to an event, and its level to that instant',
+    sql: `
+select e.sequence
+  from ledger_entries as e
+  left join events as v on v.sequence = e.sequence and v.occurred_at = e.occurred_at
+ where v.sequence is null`,
+    says: (row) => `sequence ${row['sequence']}`,
+  },
+  {
+    name: 'a key points to its event',
+    sql: `
+select k.key
+  from idempotency_keys as k
+  left join events as v on v.sequence = k.sequence and v.occurred_at = k.created_at
+ where k.sequence is not null and v.sequence is null`,
+    says: (row) => `key ${row['key']}`,
+  },
+]
+
+/** How many rules there are, for who shows progress. */
+export const ruleCount = rules.length
+
+/** Checks every rule in one snapshot, beside whatever else goes on. */
+export const verifyLedger = async (pool: Pool, onRule: (name: string, violations: number) => void): Promise<Verified> => {
+  const connection = await connect(pool)
+  try {
+    await connection.query('begin isolation level repeatable read, read only')
+    const { rows: [head] } = await connection.query(
+      `select h.sequence, ${ms('clock_timestamp()')} as at, (select count(*) from stock_levels) as levels, (select count(*) from ledger_entries) as entries, (select count(*) from holds) as holds from ledger_head as h`,
+    )
+    const violations: Violation[] = []
+    for (const rule of rules) {
+      const found = await check(connection, rule)
+      violations.push(...found)
+      onRule(rule.name, found.length)
+    }
+    await connection.query('commit')
+    connection.release()
+    return { ...head, violations }
+  } catch (error) {
+    connection.release(error instanceof Error ? error : true)
+    throw faultOf(error) ?? error
+  }
+}
+
+const check = async (connection: Connection, { name, sql, says }: Rule): Promise<Violation[]> => {
+  const { rows } = await connection.query(`${sql}\n limit ${REPORTED}`)
+  return rows.map((row) => ({ rule: name, found: says(row) }))
+}
+
+/**
+ * Makes the levels anew from nothing but the entries, while nobody else writes. Answers what was different before.
+ * Safety stock is no movement, so it stays as it was.
+ */
+export const rebuildLevels = async (connection: Connection): Promise<{ levels: number; changed: number }> => {
+  await connection.query('lock table stock_levels in exclusive mode')
+  const { rows: [{ changed }] } = await connection.query(`
+with folded as materialized (select ${folded} from ledger_entries as e group by e.item_id, e.location_id),
+gone as (
+  delete from stock_levels as l
+   where not exists (select from folded as f where (f.item, f.location) = (l.item_id, l.location_id))
+  returning 1),
+written as (
+  insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
+  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, 0, f.version, to_timestamp(f."updatedAt"::float8 / 1000)
+    from folded as f
+  on conflict (item_id, location_id) do update
+     set available = excluded.available, held = excluded.held, committed = excluded.committed, damaged = excluded.damaged,
+         quality_control = excluded.quality_control, incoming = excluded.incoming, version = excluded.version, updated_at = excluded.updated_at
+   where (l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming, l.version)
+      <> (excluded.available, excluded.held, excluded.committed, excluded.damaged, excluded.quality_control, excluded.incoming, excluded.version)
+  returning 1)
+select (select count(*) from gone) + (select count(*) from written) as changed`)
+  const { rows: [{ levels }] } = await connection.query('select count(*) as levels from stock_levels')
+  return { levels, changed }
+}
