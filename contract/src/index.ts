@@ -8,8 +8,17 @@ import type { Operation } from './operation.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 
 export const operations = {
-  items, locations, receipts, adjustments, holds, shipments, returns,
-  stock_levels: stockLevels, availability: availabilities, ledger_entries: ledgerEntries, events,
+  items,
+  locations,
+  receipts,
+  adjustments,
+  holds,
+  shipments,
+  returns,
+  stock_levels: stockLevels,
+  availability: availabilities,
+  ledger_entries: ledgerEntries,
+  events,
 }
 export type Operations = typeof operations
 

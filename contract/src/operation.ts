@@ -29,7 +29,7 @@ export type Operation = {
   readonly streams?: true
 }
 
-type Read<Schema> = Schema extends TSchema ? Static<Schema> : Record<never, never>
+type Read<Schema> = Schema extends TSchema ? Static<Schema> : object
 
 /** What a handler is given: parameters, query and body, each as its schema says. */
 export type InputOf<O extends Operation> = {

@@ -38,8 +38,15 @@ export const rejectionCodes = Object.keys(problems) as RejectionCode[] // the ke
 
 /** What any operation may answer, whatever it is. */
 export const everywhere: readonly RejectionCode[] = [
-  'invalid_request', 'unauthenticated', 'permission_denied', 'rate_limited', 'payload_too_large',
-  'unsupported_media_type', 'internal_error', 'overloaded', 'unavailable',
+  'invalid_request',
+  'unauthenticated',
+  'permission_denied',
+  'rate_limited',
+  'payload_too_large',
+  'unsupported_media_type',
+  'internal_error',
+  'overloaded',
+  'unavailable',
 ]
 
 /** What every operation that moves stock may answer besides. */

@@ -25,7 +25,12 @@ export const version = Type.Integer({ minimum: 0, description: 'Grows by one wit
 export const sequence = Type.Integer({ minimum: 0, description: 'Place in the order in which the ledger committed.' })
 
 /** No control characters; not blank, not padded: a stray space would make two items of one. */
-export const sku = Type.String({ minLength: 1, maxLength: 128, pattern: '^[^\\s\\u0000-\\u001f/](?:[^\\u0000-\\u001f/]*[^\\s\\u0000-\\u001f/])?$', examples: ['TEA-1'] })
+export const sku = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  pattern: '^[^\\s\\u0000-\\u001f/](?:[^\\u0000-\\u001f/]*[^\\s\\u0000-\\u001f/])?$',
+  examples: ['TEA-1'],
+})
 export const locationCode = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$', examples: ['LON'] })
 export const name = Type.String({ minLength: 1, maxLength: 256 })
 export const reference = Type.String({ minLength: 1, maxLength: 256, description: "The caller's own word for this document." })
@@ -34,8 +39,7 @@ export const metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String(
   description: 'Up to 50 pairs of strings, kept and given back as they are.',
 })
 
-export const id = (prefix: string) =>
-  Type.String({ pattern: `^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`, examples: [`${prefix}_01jd8w2k5v7x9n3q4r6t8y0z1b`] })
+export const id = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`, examples: [`${prefix}_01jd8w2k5v7x9n3q4r6t8y0z1b`] })
 
 /** What every list answers. */
 export const list = <Row extends TSchema>(row: Row) =>
@@ -47,8 +51,7 @@ export const list = <Row extends TSchema>(row: Row) =>
   })
 
 /** The query of a list, with the filters of its resource. */
-export const page = <Filters extends TProperties>(filters: Filters): TObject<Filters & typeof pageQuery> =>
-  closed({ ...pageQuery, ...filters }) as TObject<Filters & typeof pageQuery> // the spread of two generics loses its name
+export const page = <Filters extends TProperties>(filters: Filters): TObject<Filters & typeof pageQuery> => closed({ ...pageQuery, ...filters })
 
 const pageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 20 })),

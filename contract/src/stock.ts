@@ -8,11 +8,25 @@ export const stockStates = ['available', 'held', 'committed', 'damaged', 'qualit
 export const places = [...stockStates, 'supplier', 'customer', 'shrinkage'] as const
 
 const counts = {
-  on_hand: count, available: count, held: count, committed: count, damaged: count, quality_control: count, incoming: count,
-  safety_stock: count, available_to_sell: count,
+  on_hand: count,
+  available: count,
+  held: count,
+  committed: count,
+  damaged: count,
+  quality_control: count,
+  incoming: count,
+  safety_stock: count,
+  available_to_sell: count,
 }
 
-export const stockLevel = Type.Object({ object: Type.Literal('stock_level'), sku: Type.String(), location: Type.String(), ...counts, version, updated_at: nullable(instant) })
+export const stockLevel = Type.Object({
+  object: Type.Literal('stock_level'),
+  sku: Type.String(),
+  location: Type.String(),
+  ...counts,
+  version,
+  updated_at: nullable(instant),
+})
 
 export const itemStock = Type.Object({
   object: Type.Literal('item_stock'),
@@ -33,7 +47,12 @@ export const availability = Type.Object({
 export const strategies = ['priority', 'most_stock', 'nearest', 'fewest_splits'] as const
 export const sourcing = {
   strategy: Type.Optional(oneOf(strategies, 'How lines that name no location find one. Default: priority.')),
-  destination: Type.Optional(closed({ latitude: Type.Number({ minimum: -90, maximum: 90 }), longitude: Type.Number({ minimum: -180, maximum: 180 }) }, { description: 'For the strategy nearest.' })),
+  destination: Type.Optional(
+    closed(
+      { latitude: Type.Number({ minimum: -90, maximum: 90 }), longitude: Type.Number({ minimum: -180, maximum: 180 }) },
+      { description: 'For the strategy nearest.' },
+    ),
+  ),
 }
 
 const wantedLine = closed({ sku, quantity, location: Type.Optional(locationCode) })
@@ -44,7 +63,11 @@ export const availabilityAnswer = Type.Object({
   data: Type.Array(availability),
   /** Asked with lines: whether all of them can be had at once, and from where. */
   fulfillable: Type.Optional(Type.Boolean()),
-  plan: Type.Optional(Type.Array(Type.Object({ sku: Type.String(), quantity: count, allocations: Type.Array(Type.Object({ location: Type.String(), quantity: count })), missing: count }))),
+  plan: Type.Optional(
+    Type.Array(
+      Type.Object({ sku: Type.String(), quantity: count, allocations: Type.Array(Type.Object({ location: Type.String(), quantity: count })), missing: count }),
+    ),
+  ),
   as_of: instant,
   stale: Type.Boolean(),
 })
@@ -65,47 +88,98 @@ export const ledgerEntry = Type.Object({
 
 export const stockLevels = {
   list: operation({
-    name: 'stock_levels.list', summary: 'List stock levels', method: 'GET', path: '/v1/stock_levels', service: 'inventory', scope: 'stock:read',
+    name: 'stock_levels.list',
+    summary: 'List stock levels',
+    method: 'GET',
+    path: '/v1/stock_levels',
+    service: 'inventory',
+    scope: 'stock:read',
     input: {
       query: page({
-        sku: Type.Optional(sku), location: Type.Optional(locationCode), ...minSequence,
+        sku: Type.Optional(sku),
+        location: Type.Optional(locationCode),
+        ...minSequence,
         low: Type.Optional(Type.Boolean({ description: 'Only levels at or below their reorder point.' })),
-        as_of: Type.Optional(Type.String({ format: 'date-time', description: 'The levels as they were at this instant, rebuilt from the ledger. Needs sku or location.' })),
+        as_of: Type.Optional(
+          Type.String({ format: 'date-time', description: 'The levels as they were at this instant, rebuilt from the ledger. Needs sku or location.' }),
+        ),
       }),
     },
-    output: list(stockLevel), status: 200, rejections: ['not_found'], movesStock: false,
+    output: list(stockLevel),
+    status: 200,
+    rejections: ['not_found'],
+    movesStock: false,
   }),
   get: operation({
-    name: 'stock_levels.get', summary: 'Read the stock of an item everywhere, and its total', method: 'GET', path: '/v1/stock_levels/{sku}', service: 'inventory', scope: 'stock:read',
-    input: { params: closed({ sku }), query: closed({ ...minSequence }) }, output: itemStock, status: 200, rejections: ['not_found'], movesStock: false,
+    name: 'stock_levels.get',
+    summary: 'Read the stock of an item everywhere, and its total',
+    method: 'GET',
+    path: '/v1/stock_levels/{sku}',
+    service: 'inventory',
+    scope: 'stock:read',
+    input: { params: closed({ sku }), query: closed({ ...minSequence }) },
+    output: itemStock,
+    status: 200,
+    rejections: ['not_found'],
+    movesStock: false,
   }),
 }
 
 export const availabilities = {
   get: operation({
-    name: 'availability.get', summary: 'Read what can be sold of an item', method: 'GET', path: '/v1/availability/{sku}', service: 'inventory', scope: 'stock:read',
-    input: { params: closed({ sku }), query: closed({ ...minSequence }) }, output: availability, status: 200, rejections: ['not_found'], movesStock: false,
+    name: 'availability.get',
+    summary: 'Read what can be sold of an item',
+    method: 'GET',
+    path: '/v1/availability/{sku}',
+    service: 'inventory',
+    scope: 'stock:read',
+    input: { params: closed({ sku }), query: closed({ ...minSequence }) },
+    output: availability,
+    status: 200,
+    rejections: ['not_found'],
+    movesStock: false,
   }),
   check: operation({
-    name: 'availability.check', summary: 'Read what can be sold of many items, or whether lines can be fulfilled and from where', method: 'POST', path: '/v1/availability',
-    service: 'inventory', scope: 'stock:read',
+    name: 'availability.check',
+    summary: 'Read what can be sold of many items, or whether lines can be fulfilled and from where',
+    method: 'POST',
+    path: '/v1/availability',
+    service: 'inventory',
+    scope: 'stock:read',
     input: {
       query: closed({ ...minSequence }),
       body: closed({ skus: Type.Optional(Type.Array(sku, bulk)), lines: Type.Optional(Type.Array(wantedLine, bulk)), ...sourcing }),
     },
-    output: availabilityAnswer, status: 200, rejections: ['not_found'], movesStock: false,
+    output: availabilityAnswer,
+    status: 200,
+    rejections: ['not_found'],
+    movesStock: false,
   }),
 }
 
 export const ledgerEntries = {
   list: operation({
-    name: 'ledger_entries.list', summary: 'List ledger entries, newest first', method: 'GET', path: '/v1/ledger_entries', service: 'inventory', scope: 'stock:read',
+    name: 'ledger_entries.list',
+    summary: 'List ledger entries, newest first',
+    method: 'GET',
+    path: '/v1/ledger_entries',
+    service: 'inventory',
+    scope: 'stock:read',
     input: {
       query: page({
-        sku: Type.Optional(sku), location: Type.Optional(locationCode), hold: Type.Optional(id('hold')), from: Type.Optional(oneOf(places)), to: Type.Optional(oneOf(places)),
-        since: Type.Optional(instant), until: Type.Optional(instant), ...minSequence,
+        sku: Type.Optional(sku),
+        location: Type.Optional(locationCode),
+        hold: Type.Optional(id('hold')),
+        from: Type.Optional(oneOf(places)),
+        to: Type.Optional(oneOf(places)),
+        since: Type.Optional(instant),
+        until: Type.Optional(instant),
+        ...minSequence,
       }),
     },
-    output: list(ledgerEntry), status: 200, rejections: ['not_found'], movesStock: false,
+    output: list(ledgerEntry),
+    status: 200,
+    rejections: ['not_found'],
+    movesStock: false,
   }),
 }

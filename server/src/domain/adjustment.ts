@@ -32,19 +32,36 @@ export const adjustStock = (command: AdjustStock, view: StockView, now: Instant)
     const level = stock.level(item, location)
     const available = from === 'shrinkage' ? quantity : level[from]
     if (available >= quantity) return { item, from, to, quantity, levelVersion: stock.move(item, location, from, to, quantity) }
-    shortages.push({ item, location, requested: quantity, available, held: level.held, incoming: level.incoming, levelVersion: view.level(item, location).version })
+    shortages.push({
+      item,
+      location,
+      requested: quantity,
+      available,
+      held: level.held,
+      incoming: level.incoming,
+      levelVersion: view.level(item, location).version,
+    })
     return { item, from, to, quantity, levelVersion: level.version }
   })
   if (shortages.length > 0) return reject({ code: 'insufficient_stock', shortages })
 
   // From here the adjustment stands.
   const adjustment: Adjustment = {
-    id: command.id, location, reason: command.reason, lines, createdAt: now, reference: command.reference, metadata: command.metadata,
+    id: command.id,
+    location,
+    reason: command.reason,
+    lines,
+    createdAt: now,
+    reference: command.reference,
+    metadata: command.metadata,
   }
   const answer = { kind: 'adjustment', adjustment } as const
   const onlyMoves = lines.every((line) => line.from !== 'shrinkage' && line.to !== 'shrinkage')
   return {
-    ok: true, answer, entries: stock.entries, levels: stock.levels(),
+    ok: true,
+    answer,
+    entries: stock.entries,
+    levels: stock.levels(),
     event: { type: onlyMoves ? 'stock.moved' : 'stock.adjusted', subject: { kind: 'adjustment', id: adjustment.id, version: 1 }, data: answer },
   }
 }

@@ -2,8 +2,20 @@
 import { adjustStock, type AdjustStock } from './adjustment.ts'
 import type { Decision, StockView } from './decision.ts'
 import {
-  cancelHold, executeHold, expireHold, extendHold, placeHold, releaseHold, shipHold,
-  type CancelHold, type ExecuteHold, type ExpireHold, type ExtendHold, type PlaceHold, type ReleaseHold, type ShipHold,
+  cancelHold,
+  executeHold,
+  expireHold,
+  extendHold,
+  placeHold,
+  releaseHold,
+  shipHold,
+  type CancelHold,
+  type ExecuteHold,
+  type ExpireHold,
+  type ExtendHold,
+  type PlaceHold,
+  type ReleaseHold,
+  type ShipHold,
 } from './hold.ts'
 import type { Instant } from './instant.ts'
 import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
@@ -51,7 +63,8 @@ export const needsOf = (command: Command): Needs => {
       return {
         hold: null,
         levels: command.lines.flatMap(({ item, location }) =>
-          location === null ? command.candidates.map((candidate) => ({ item, location: candidate.location })) : [{ item, location }]),
+          location === null ? command.candidates.map((candidate) => ({ item, location: candidate.location })) : [{ item, location }],
+        ),
       }
     case 'ExecuteHold':
     case 'ReleaseHold':

@@ -3,8 +3,17 @@ import type { Hold } from './hold.ts'
 import type { Adjustment, Receipt, Return, Shipment } from './document.ts'
 
 export type StockEventType =
-  | 'stock.received' | 'stock.adjusted' | 'stock.moved' | 'stock.shipped' | 'stock.returned'
-  | 'hold.placed' | 'hold.executed' | 'hold.released' | 'hold.extended' | 'hold.expired' | 'hold.canceled'
+  | 'stock.received'
+  | 'stock.adjusted'
+  | 'stock.moved'
+  | 'stock.shipped'
+  | 'stock.returned'
+  | 'hold.placed'
+  | 'hold.executed'
+  | 'hold.released'
+  | 'hold.extended'
+  | 'hold.expired'
+  | 'hold.canceled'
 
 /** The document that a command made or changed: what is answered, and what its event tells. */
 export type DocumentAnswer =

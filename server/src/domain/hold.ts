@@ -95,8 +95,17 @@ export const placeHold = (command: PlaceHold, view: StockView, now: Instant): De
     for (const [location, { quantity, levelVersion }] of taken.get(item) ?? [])
       allocations.push({ item, location, quantity, held: quantity, committed: 0, shipped: 0, released: 0, returned: 0, levelVersion })
   const hold: Hold = {
-    id: command.id, version: 1, status: 'active', mode: command.mode, allocations, shortages,
-    createdAt: now, expiresAt: later(now, command.ttlMs), endedAt: null, reference: command.reference, metadata: command.metadata,
+    id: command.id,
+    version: 1,
+    status: 'active',
+    mode: command.mode,
+    allocations,
+    shortages,
+    createdAt: now,
+    expiresAt: later(now, command.ttlMs),
+    endedAt: null,
+    reference: command.reference,
+    metadata: command.metadata,
   }
   return accepted(hold, 'hold.placed', stock)
 }
@@ -124,8 +133,11 @@ export const executeHold = (command: ExecuteHold, view: StockView, now: Instant)
     if (executed > 0) levelVersion = stock.move(allocation.item, allocation.location, 'held', 'committed', executed)
     if (released > 0) levelVersion = stock.move(allocation.item, allocation.location, 'held', 'available', released)
     return {
-      ...allocation, held: allocation.held - executed - released, committed: allocation.committed + executed,
-      released: allocation.released + released, levelVersion,
+      ...allocation,
+      held: allocation.held - executed - released,
+      committed: allocation.committed + executed,
+      released: allocation.released + released,
+      levelVersion,
     }
   })
   const after: Hold = rest === 0 ? ended(hold, 'executed', allocations, now) : { ...hold, version: hold.version + 1, allocations }
@@ -191,12 +203,16 @@ export const shipHold = (command: ShipHold, view: StockView, now: Instant): Deci
   const excess = tooMuch(hold, command.lines, 'committed')
   if (excess) return reject(excess)
   const committed = total(hold.allocations, 'committed')
-  if (committed === 0) return reject({ code: 'quantity_exceeds_remaining', hold: hold.id, item: null, requested: total(hold.allocations, 'quantity'), remaining: 0 })
+  if (committed === 0)
+    return reject({ code: 'quantity_exceeds_remaining', hold: hold.id, item: null, requested: total(hold.allocations, 'quantity'), remaining: 0 })
 
   // From here the shipment stands.
   const stock = movements(view)
   const wanted = command.lines === null ? null : new Map(summedByItem(command.lines).map((line) => [line.item, line.quantity]))
-  const shippedLines = new Map<ItemNumber, { item: ItemNumber; quantity: number; allocations: { location: LocationNumber; quantity: number; levelVersion: number }[] }>()
+  const shippedLines = new Map<
+    ItemNumber,
+    { item: ItemNumber; quantity: number; allocations: { location: LocationNumber; quantity: number; levelVersion: number }[] }
+  >()
   const allocations = hold.allocations.map((allocation) => {
     const { item, location } = allocation
     const shipped = wanted === null ? allocation.committed : Math.min(allocation.committed, wanted.get(item) ?? 0)
@@ -211,11 +227,20 @@ export const shipHold = (command: ShipHold, view: StockView, now: Instant): Deci
   })
   const after: Hold = { ...hold, version: hold.version + 1, allocations }
   const shipment: Shipment = {
-    id: command.id, hold: hold.id, lines: [...shippedLines.values()], createdAt: now, reference: command.reference, metadata: command.metadata,
+    id: command.id,
+    hold: hold.id,
+    lines: [...shippedLines.values()],
+    createdAt: now,
+    reference: command.reference,
+    metadata: command.metadata,
   }
   const answer = { kind: 'shipment', shipment } as const
   return {
-    ok: true, answer, hold: after, entries: stock.entries, levels: stock.levels(),
+    ok: true,
+    answer,
+    hold: after,
+    entries: stock.entries,
+    levels: stock.levels(),
     event: { type: 'stock.shipped', subject: { kind: 'hold', id: hold.id, version: after.version }, data: answer },
   }
 }
@@ -228,7 +253,11 @@ export const summedByItem = (lines: readonly Line[]): Demand[] => {
 }
 
 /** The sum of one count over a hold's allocations. */
-export const total = (allocations: readonly Allocation[], count: 'quantity' | 'held' | 'committed' | 'shipped' | 'released' | 'returned', item?: ItemNumber): number => {
+export const total = (
+  allocations: readonly Allocation[],
+  count: 'quantity' | 'held' | 'committed' | 'shipped' | 'released' | 'returned',
+  item?: ItemNumber,
+): number => {
   let sum = 0
   for (const allocation of allocations) if (item === undefined || allocation.item === item) sum += allocation[count]
   return sum
@@ -262,7 +291,12 @@ const shortageAnywhere = (view: StockView, command: PlaceHold, item: ItemNumber,
   }
   const only = command.candidates.length === 1 ? command.candidates[0] : undefined
   return {
-    item, location: null, requested, available: requested - missing, held, incoming,
+    item,
+    location: null,
+    requested,
+    available: requested - missing,
+    held,
+    incoming,
     levelVersion: only ? view.level(item, only.location).version : null,
   }
 }
@@ -288,8 +322,13 @@ const givenBack = (hold: Hold, stock: ReturnType<typeof movements>, from: readon
     return after
   })
 
-const ended = (hold: Hold, status: Exclude<HoldStatus, 'active'>, allocations: readonly Allocation[], now: Instant): Hold =>
-  ({ ...hold, version: hold.version + 1, status, allocations, endedAt: now })
+const ended = (hold: Hold, status: Exclude<HoldStatus, 'active'>, allocations: readonly Allocation[], now: Instant): Hold => ({
+  ...hold,
+  version: hold.version + 1,
+  status,
+  allocations,
+  endedAt: now,
+})
 
 const accepted = (hold: Hold, type: StockEventType, stock: ReturnType<typeof movements>): Decision => {
   const answer = { kind: 'hold', hold } as const

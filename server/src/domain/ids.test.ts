@@ -11,11 +11,21 @@ describe('an id', () => {
   test('is its kind and 26 letters that can be read aloud', () => {
     expect(encodeId('hold', '00000000-0000-0000-0000-000000000000' as Uuid)).toBe('hold_00000000000000000000000000')
     expect(encodeId('hold', 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid)).toBe('hold_7zzzzzzzzzzzzzzzzzzzzzzzzz')
-    fc.assert(fc.property(uuid, (id) => { expect(encodeId('shipment', id)).toMatch(/^ship_[0-7][0-9a-hjkmnp-tv-z]{25}$/) }), runs)
+    fc.assert(
+      fc.property(uuid, (id) => {
+        expect(encodeId('shipment', id)).toMatch(/^ship_[0-7][0-9a-hjkmnp-tv-z]{25}$/)
+      }),
+      runs,
+    )
   })
 
   test('leads back to what it was made of', () => {
-    fc.assert(fc.property(fc.constantFrom(...kinds), uuid, (kind, id) => { expect(decodeId(kind, encodeId(kind, id))).toBe(id) }), runs)
+    fc.assert(
+      fc.property(fc.constantFrom(...kinds), uuid, (kind, id) => {
+        expect(decodeId(kind, encodeId(kind, id))).toBe(id)
+      }),
+      runs,
+    )
   })
 
   test('has one spelling: whatever is read is written the same', () => {
@@ -31,7 +41,12 @@ describe('an id', () => {
   })
 
   test('sorts as the thing sorts: what was made later comes later', () => {
-    fc.assert(fc.property(uuid, uuid, (a, b) => { expect(encodeId('hold', a) < encodeId('hold', b)).toBe(a < b) }), runs)
+    fc.assert(
+      fc.property(uuid, uuid, (a, b) => {
+        expect(encodeId('hold', a) < encodeId('hold', b)).toBe(a < b)
+      }),
+      runs,
+    )
   })
 
   test('of one kind is not an id of another', () => {
@@ -41,13 +56,34 @@ describe('an id', () => {
   test('that is garbage is nothing, and no error', () => {
     const good = encodeId('hold', named('x'))
     const bad = [
-      '', 'hold', 'hold_', good.slice(0, -1), `${good}0`, good.slice(5), good.toUpperCase(), ` ${good}`, `${good} `.slice(1), good.replace('_', '-'),
-      'hold_80000000000000000000000000', 'hold_zzzzzzzzzzzzzzzzzzzzzzzzzz', // more than 128 bits
-      'hold_0000000000000000000000000u', 'hold_0000000000000000000000000i', 'hold_0000000000000000000000000l', 'hold_0000000000000000000000000o',
-      'hold_0000000000000000000000000-', 'hold_0000000000000000000000000é', 'hold_000000000000000000000000\u{1f375}', 'hold_0000000000000000000000000\0',
+      '',
+      'hold',
+      'hold_',
+      good.slice(0, -1),
+      `${good}0`,
+      good.slice(5),
+      good.toUpperCase(),
+      ` ${good}`,
+      `${good} `.slice(1),
+      good.replace('_', '-'),
+      'hold_80000000000000000000000000',
+      'hold_zzzzzzzzzzzzzzzzzzzzzzzzzz', // more than 128 bits
+      'hold_0000000000000000000000000u',
+      'hold_0000000000000000000000000i',
+      'hold_0000000000000000000000000l',
+      'hold_0000000000000000000000000o',
+      'hold_0000000000000000000000000-',
+      'hold_0000000000000000000000000é',
+      'hold_000000000000000000000000\u{1f375}',
+      'hold_0000000000000000000000000\0',
     ]
     for (const id of bad) expect(decodeId('hold', id), id).toBeUndefined()
-    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (id) => { expect(decodeId('hold', id)).toBeUndefined() }), runs)
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (id) => {
+        expect(decodeId('hold', id)).toBeUndefined()
+      }),
+      runs,
+    )
   })
 
   test('with one letter changed is another thing or nothing, never the same', () => {
@@ -62,12 +98,12 @@ describe('an id', () => {
   })
 })
 
-describe('an event\'s uuid', () => {
+describe("an event's uuid", () => {
   const at = fc.integer({ min: 0, max: 2 ** 48 - 1 })
   const cell = fc.nat(0xfff)
   const sequence = fc.maxSafeNat()
 
-  test('is a version 7 uuid of the event\'s instant, cell and sequence', () => {
+  test("is a version 7 uuid of the event's instant, cell and sequence", () => {
     expect(eventUuid(Date.UTC(2026, 0, 5, 9), 3, 42)).toBe('019b8d62-7a80-7003-8000-00000000002a')
     fc.assert(
       fc.property(at, cell, sequence, (ms, inCell, place) => {
@@ -77,7 +113,7 @@ describe('an event\'s uuid', () => {
     )
   })
 
-  test('tells the sequence that it was made of, also through the event\'s id', () => {
+  test("tells the sequence that it was made of, also through the event's id", () => {
     fc.assert(
       fc.property(at, cell, sequence, (ms, inCell, place) => {
         const made = eventUuid(ms, inCell, place)

@@ -54,16 +54,12 @@ export const decodeId = (kind: IdKind, id: string): Uuid | undefined => {
  * So it sorts by time, is the same whenever it is asked for, and needs neither a column nor an index.
  */
 export const eventUuid = (occurredAtMs: number, cell: number, sequence: number): Uuid =>
-  uuidOf(
-    occurredAtMs.toString(16).padStart(12, '0') + '7' + cell.toString(16).padStart(3, '0') +
-      (0x8000_0000_0000_0000n | BigInt(sequence)).toString(16),
-  )
+  uuidOf(occurredAtMs.toString(16).padStart(12, '0') + '7' + cell.toString(16).padStart(3, '0') + (0x8000_0000_0000_0000n | BigInt(sequence)).toString(16))
 
 /** The sequence inside an event's uuid. */
 export const sequenceOf = (uuid: Uuid): number => Number(BigInt(`0x${uuid.replaceAll('-', '').slice(16)}`) & 0x3fff_ffff_ffff_ffffn)
 
-const uuidOf = (hex: string): Uuid =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as Uuid // made of 32 hex digits
+const uuidOf = (hex: string): Uuid => `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as Uuid // made of 32 hex digits
 
 const positive = (what: string, n: number): number => {
   if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`${what} number ${n} is not a positive whole number`)

@@ -8,7 +8,18 @@ const level: Level = { ...emptyLevel(tea, london, 2), available: 10, held: 20, c
 const entry = (from: Place, to: Place, quantity: number): Entry => ({ item: tea, location: london, from, to, quantity, levelVersion: 8 })
 
 test('a new level has nothing in it', () => {
-  expect(emptyLevel(tea, london)).toEqual({ item: tea, location: london, available: 0, held: 0, committed: 0, damaged: 0, quality_control: 0, incoming: 0, safetyStock: 0, version: 0 })
+  expect(emptyLevel(tea, london)).toEqual({
+    item: tea,
+    location: london,
+    available: 0,
+    held: 0,
+    committed: 0,
+    damaged: 0,
+    quality_control: 0,
+    incoming: 0,
+    safetyStock: 0,
+    version: 0,
+  })
   expect(emptyLevel(tea, london, 3)).toMatchObject({ safetyStock: 3, available: 0 })
 })
 

@@ -28,7 +28,16 @@ export type Entry = {
 }
 
 export const emptyLevel = (item: ItemNumber, location: LocationNumber, safetyStock = 0): Level => ({
-  item, location, available: 0, held: 0, committed: 0, damaged: 0, quality_control: 0, incoming: 0, safetyStock, version: 0,
+  item,
+  location,
+  available: 0,
+  held: 0,
+  committed: 0,
+  damaged: 0,
+  quality_control: 0,
+  incoming: 0,
+  safetyStock,
+  version: 0,
 })
 
 export const onHand = (level: Level): number => level.available + level.held + level.committed + level.damaged + level.quality_control
@@ -46,7 +55,13 @@ export const moved = (level: Level, entry: Entry): Level => {
   const after = { ...level, version: entry.levelVersion }
   if (isState(entry.from)) after[entry.from] -= entry.quantity
   if (isState(entry.to)) after[entry.to] += entry.quantity
-  if ((isState(entry.from) && after[entry.from] < 0) || (isState(entry.to) && !Number.isSafeInteger(after[entry.to])) || !(Number.isSafeInteger(entry.quantity) && entry.quantity > 0))
-    throw new Error(`item ${level.item} at location ${level.location}: ${entry.quantity} from ${entry.from} to ${entry.to} cannot be taken from ${JSON.stringify(level)}`)
+  if (
+    (isState(entry.from) && after[entry.from] < 0) ||
+    (isState(entry.to) && !Number.isSafeInteger(after[entry.to])) ||
+    !(Number.isSafeInteger(entry.quantity) && entry.quantity > 0)
+  )
+    throw new Error(
+      `item ${level.item} at location ${level.location}: ${entry.quantity} from ${entry.from} to ${entry.to} cannot be taken from ${JSON.stringify(level)}`,
+    )
   return after
 }

@@ -19,7 +19,13 @@ export type Rejection =
   | { readonly code: 'hold_expired'; readonly hold: Uuid; readonly expiresAt: Instant }
   | { readonly code: 'hold_already_executed'; readonly hold: Uuid }
   | { readonly code: 'hold_already_released'; readonly hold: Uuid }
-  | { readonly code: 'quantity_exceeds_remaining'; readonly hold: Uuid; readonly item: ItemNumber | null; readonly requested: number; readonly remaining: number }
+  | {
+      readonly code: 'quantity_exceeds_remaining'
+      readonly hold: Uuid
+      readonly item: ItemNumber | null
+      readonly requested: number
+      readonly remaining: number
+    }
   | { readonly code: 'ttl_out_of_range'; readonly hold: Uuid; readonly longestMs: number }
   | { readonly code: 'version_conflict'; readonly item: ItemNumber; readonly location: LocationNumber; readonly expected: number; readonly current: number }
 

@@ -25,17 +25,31 @@ export const returnStock = (command: ReturnStock, view: StockView, now: Instant)
   // From here the return stands.
   const stock = movements(view)
   const lines = summed(command.lines).map(({ item, quantity, to }) => ({
-    item, quantity, to, levelVersion: stock.move(item, command.location, 'customer', to, quantity),
+    item,
+    quantity,
+    to,
+    levelVersion: stock.move(item, command.location, 'customer', to, quantity),
   }))
   const after = hold ? withReturned(hold, command) : undefined
   const document: Return = {
-    id: command.id, hold: command.hold, location: command.location, lines, createdAt: now, reference: command.reference, metadata: command.metadata,
+    id: command.id,
+    hold: command.hold,
+    location: command.location,
+    lines,
+    createdAt: now,
+    reference: command.reference,
+    metadata: command.metadata,
   }
   const answer = { kind: 'return', return: document } as const
   return {
-    ok: true, answer, entries: stock.entries, levels: stock.levels(), ...(after ? { hold: after } : {}),
+    ok: true,
+    answer,
+    entries: stock.entries,
+    levels: stock.levels(),
+    ...(after ? { hold: after } : {}),
     event: {
-      type: 'stock.returned', data: answer,
+      type: 'stock.returned',
+      data: answer,
       subject: after ? { kind: 'hold', id: after.id, version: after.version } : { kind: 'return', id: document.id, version: 1 },
     },
   }

@@ -15,8 +15,10 @@ const inOrder: readonly Candidate[] = Array.from(cities, ([location, { point }])
 const strategies: readonly Strategy[] = ['priority', 'most_stock', 'nearest', 'fewest_splits']
 
 type Shelf = readonly [LocationNumber, ItemNumber, number]
-const supplyOf = (shelves: readonly Shelf[]): Supply => (item, location) =>
-  shelves.reduce((sum, [where, what, quantity]) => (where === location && what === item ? sum + quantity : sum), 0)
+const supplyOf =
+  (shelves: readonly Shelf[]): Supply =>
+  (item, location) =>
+    shelves.reduce((sum, [where, what, quantity]) => (where === location && what === item ? sum + quantity : sum), 0)
 
 const want = (item: ItemNumber, quantity: number): Demand => ({ item, quantity })
 const spoken = ({ allocations, missing }: Plan): string[] => [
@@ -37,7 +39,17 @@ describe('whatever the strategy', () => {
 
   test('a location that may not be asked sends nothing', () => {
     for (const strategy of strategies)
-      expect(planned(strategy, [[london, tea, 9], [paris, tea, 1]], [want(tea, 1)], inOrder.filter(({ location }) => location !== london))).toEqual(['1 of 1 from paris'])
+      expect(
+        planned(
+          strategy,
+          [
+            [london, tea, 9],
+            [paris, tea, 1],
+          ],
+          [want(tea, 1)],
+          inOrder.filter(({ location }) => location !== london),
+        ),
+      ).toEqual(['1 of 1 from paris'])
   })
 
   test('nobody wants nothing: no lines, no allocations', () => {
@@ -47,60 +59,161 @@ describe('whatever the strategy', () => {
 
 describe('by priority', () => {
   test('the first location sends what it has, and the next what is left', () => {
-    expect(planned('priority', [[london, tea, 2], [rome, tea, 9]], [want(tea, 5)])).toEqual(['2 of 1 from london', '3 of 1 from rome'])
+    expect(
+      planned(
+        'priority',
+        [
+          [london, tea, 2],
+          [rome, tea, 9],
+        ],
+        [want(tea, 5)],
+      ),
+    ).toEqual(['2 of 1 from london', '3 of 1 from rome'])
   })
 
   test('the first location is asked even when a later one has everything', () => {
-    expect(planned('priority', [[london, tea, 1], [paris, tea, 9]], [want(tea, 2)], inOrder)).toEqual(['1 of 1 from london', '1 of 1 from paris'])
+    expect(
+      planned(
+        'priority',
+        [
+          [london, tea, 1],
+          [paris, tea, 9],
+        ],
+        [want(tea, 2)],
+        inOrder,
+      ),
+    ).toEqual(['1 of 1 from london', '1 of 1 from paris'])
   })
 
   test('the order is the one in which the locations are given', () => {
-    expect(planned('priority', [[london, tea, 5], [rome, tea, 5]], [want(tea, 2)], inOrder.toReversed())).toEqual(['2 of 1 from rome'])
+    expect(
+      planned(
+        'priority',
+        [
+          [london, tea, 5],
+          [rome, tea, 5],
+        ],
+        [want(tea, 2)],
+        inOrder.toReversed(),
+      ),
+    ).toEqual(['2 of 1 from rome'])
   })
 })
 
 describe('by most stock', () => {
   test('the fullest location sends first', () => {
-    expect(planned('most_stock', [[london, tea, 2], [paris, tea, 4], [rome, tea, 3]], [want(tea, 8)])).toEqual(['4 of 1 from paris', '3 of 1 from rome', '1 of 1 from london'])
+    expect(
+      planned(
+        'most_stock',
+        [
+          [london, tea, 2],
+          [paris, tea, 4],
+          [rome, tea, 3],
+        ],
+        [want(tea, 8)],
+      ),
+    ).toEqual(['4 of 1 from paris', '3 of 1 from rome', '1 of 1 from london'])
   })
 
   test('each item is sent by the location that has most of that item', () => {
-    expect(planned('most_stock', [[london, tea, 5], [paris, tea, 2], [london, cup, 1], [paris, cup, 9]], [want(tea, 1), want(cup, 1)]))
-      .toEqual(['1 of 1 from london', '1 of 2 from paris'])
+    expect(
+      planned(
+        'most_stock',
+        [
+          [london, tea, 5],
+          [paris, tea, 2],
+          [london, cup, 1],
+          [paris, cup, 9],
+        ],
+        [want(tea, 1), want(cup, 1)],
+      ),
+    ).toEqual(['1 of 1 from london', '1 of 2 from paris'])
   })
 
   test('of two that are equally full the first in order sends', () => {
-    expect(planned('most_stock', [[paris, tea, 4], [rome, tea, 4]], [want(tea, 1)])).toEqual(['1 of 1 from paris'])
-    expect(planned('most_stock', [[paris, tea, 4], [rome, tea, 4]], [want(tea, 1)], inOrder.toReversed())).toEqual(['1 of 1 from rome'])
+    expect(
+      planned(
+        'most_stock',
+        [
+          [paris, tea, 4],
+          [rome, tea, 4],
+        ],
+        [want(tea, 1)],
+      ),
+    ).toEqual(['1 of 1 from paris'])
+    expect(
+      planned(
+        'most_stock',
+        [
+          [paris, tea, 4],
+          [rome, tea, 4],
+        ],
+        [want(tea, 1)],
+        inOrder.toReversed(),
+      ),
+    ).toEqual(['1 of 1 from rome'])
   })
 })
 
 describe('by distance', () => {
-  const everywhere: readonly Shelf[] = [[london, tea, 1], [paris, tea, 1], [rome, tea, 1], [oslo, tea, 1]]
+  const everywhere: readonly Shelf[] = [
+    [london, tea, 1],
+    [paris, tea, 1],
+    [rome, tea, 1],
+    [oslo, tea, 1],
+  ]
   const florence: Point = { latitude: 43.77, longitude: 11.26 }
 
   test('the nearest location sends first', () => {
-    expect(planned('nearest', everywhere, [want(tea, 4)], inOrder, florence)).toEqual(['1 of 1 from rome', '1 of 1 from paris', '1 of 1 from london', '1 of 1 from oslo'])
+    expect(planned('nearest', everywhere, [want(tea, 4)], inOrder, florence)).toEqual([
+      '1 of 1 from rome',
+      '1 of 1 from paris',
+      '1 of 1 from london',
+      '1 of 1 from oslo',
+    ])
     expect(planned('nearest', everywhere, [want(tea, 1)], inOrder, { latitude: 60.4, longitude: 5.3 })).toEqual(['1 of 1 from oslo'])
   })
 
   test('distance is measured over the globe: across the date line is near, and a degree is shorter up north', () => {
-    const candidates = [{ location: london, point: { latitude: 0, longitude: 170 } }, { location: paris, point: { latitude: 0, longitude: -179 } }]
+    const candidates = [
+      { location: london, point: { latitude: 0, longitude: 170 } },
+      { location: paris, point: { latitude: 0, longitude: -179 } },
+    ]
     expect(planned('nearest', everywhere, [want(tea, 1)], candidates, { latitude: 0, longitude: 179 })).toEqual(['1 of 1 from paris'])
-    const north = [{ location: london, point: { latitude: 70, longitude: 8 } }, { location: paris, point: { latitude: 76, longitude: 0 } }]
+    const north = [
+      { location: london, point: { latitude: 70, longitude: 8 } },
+      { location: paris, point: { latitude: 76, longitude: 0 } },
+    ]
     expect(planned('nearest', everywhere, [want(tea, 1)], north, { latitude: 70, longitude: 0 })).toEqual(['1 of 1 from london'])
   })
 
   test('a location that has not said where it is comes last, but is asked', () => {
-    const candidates = [{ location: london, point: null }, { location: oslo, point: null }, ...inOrder.filter(({ location }) => location === paris || location === rome)]
-    expect(planned('nearest', everywhere, [want(tea, 4)], candidates, florence)).toEqual(['1 of 1 from rome', '1 of 1 from paris', '1 of 1 from london', '1 of 1 from oslo'])
+    const candidates = [
+      { location: london, point: null },
+      { location: oslo, point: null },
+      ...inOrder.filter(({ location }) => location === paris || location === rome),
+    ]
+    expect(planned('nearest', everywhere, [want(tea, 4)], candidates, florence)).toEqual([
+      '1 of 1 from rome',
+      '1 of 1 from paris',
+      '1 of 1 from london',
+      '1 of 1 from oslo',
+    ])
   })
 
   test('of two that are equally near, and of all when nobody said where to, the first in order sends', () => {
     const samePlace = inOrder.map(({ location }) => ({ location, point: florence }))
     expect(planned('nearest', everywhere, [want(tea, 2)], samePlace, florence)).toEqual(['1 of 1 from london', '1 of 1 from paris'])
     expect(planned('nearest', everywhere, [want(tea, 2)], inOrder, null)).toEqual(['1 of 1 from london', '1 of 1 from paris'])
-    expect(planned('nearest', everywhere, [want(tea, 2)], inOrder.map(({ location }) => ({ location, point: null })), florence)).toEqual(['1 of 1 from london', '1 of 1 from paris'])
+    expect(
+      planned(
+        'nearest',
+        everywhere,
+        [want(tea, 2)],
+        inOrder.map(({ location }) => ({ location, point: null })),
+        florence,
+      ),
+    ).toEqual(['1 of 1 from london', '1 of 1 from paris'])
   })
 
   test('the other side of the globe can be reached', () => {
@@ -111,27 +224,84 @@ describe('by distance', () => {
 
 describe('by fewest splits', () => {
   test('a location that has everything sends everything, even if it is last in order', () => {
-    expect(planned('fewest_splits', [[london, tea, 5], [paris, cup, 5], [rome, tea, 2], [rome, cup, 2]], [want(tea, 2), want(cup, 2)]))
-      .toEqual(['2 of 1 from rome', '2 of 2 from rome'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [london, tea, 5],
+          [paris, cup, 5],
+          [rome, tea, 2],
+          [rome, cup, 2],
+        ],
+        [want(tea, 2), want(cup, 2)],
+      ),
+    ).toEqual(['2 of 1 from rome', '2 of 2 from rome'])
   })
 
   test('the location that has most of the lines whole sends these, and others the rest', () => {
-    expect(planned('fewest_splits', [[london, tea, 5], [paris, tea, 1], [paris, cup, 1], [rome, pot, 1]], [want(tea, 1), want(cup, 1), want(pot, 1)]))
-      .toEqual(['1 of 1 from paris', '1 of 2 from paris', '1 of 3 from rome'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [london, tea, 5],
+          [paris, tea, 1],
+          [paris, cup, 1],
+          [rome, pot, 1],
+        ],
+        [want(tea, 1), want(cup, 1), want(pot, 1)],
+      ),
+    ).toEqual(['1 of 1 from paris', '1 of 2 from paris', '1 of 3 from rome'])
   })
 
   test('a line that no location has whole is taken from the fullest first', () => {
-    expect(planned('fewest_splits', [[london, tea, 1], [paris, tea, 3], [rome, tea, 4]], [want(tea, 6)])).toEqual(['4 of 1 from rome', '2 of 1 from paris'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [london, tea, 1],
+          [paris, tea, 3],
+          [rome, tea, 4],
+        ],
+        [want(tea, 6)],
+      ),
+    ).toEqual(['4 of 1 from rome', '2 of 1 from paris'])
   })
 
   test('a line that some location has whole is not split because another one must be', () => {
-    expect(planned('fewest_splits', [[london, tea, 1], [paris, tea, 1], [paris, cup, 2]], [want(tea, 2), want(cup, 2)]))
-      .toEqual(['2 of 2 from paris', '1 of 1 from london', '1 of 1 from paris'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [london, tea, 1],
+          [paris, tea, 1],
+          [paris, cup, 2],
+        ],
+        [want(tea, 2), want(cup, 2)],
+      ),
+    ).toEqual(['2 of 2 from paris', '1 of 1 from london', '1 of 1 from paris'])
   })
 
   test('of two that would do the first in order sends', () => {
-    expect(planned('fewest_splits', [[paris, tea, 2], [rome, tea, 9]], [want(tea, 2)])).toEqual(['2 of 1 from paris'])
-    expect(planned('fewest_splits', [[paris, tea, 2], [rome, tea, 2]], [want(tea, 3)])).toEqual(['2 of 1 from paris', '1 of 1 from rome'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [paris, tea, 2],
+          [rome, tea, 9],
+        ],
+        [want(tea, 2)],
+      ),
+    ).toEqual(['2 of 1 from paris'])
+    expect(
+      planned(
+        'fewest_splits',
+        [
+          [paris, tea, 2],
+          [rome, tea, 2],
+        ],
+        [want(tea, 3)],
+      ),
+    ).toEqual(['2 of 1 from paris', '1 of 1 from rome'])
   })
 })
 
@@ -140,7 +310,10 @@ describe('for any stock and any lines', () => {
   const items = [tea, cup, pot]
   const locations = [...cities.keys()]
   const shelves = fc.array(fc.tuple(fc.constantFrom(...locations), fc.constantFrom(...items), fc.nat(5)), { maxLength: 12 })
-  const demands = fc.uniqueArray(fc.record({ item: fc.constantFrom(...items), quantity: fc.integer({ min: 1, max: 9 }) }), { selector: ({ item }) => item, maxLength: 3 })
+  const demands = fc.uniqueArray(fc.record({ item: fc.constantFrom(...items), quantity: fc.integer({ min: 1, max: 9 }) }), {
+    selector: ({ item }) => item,
+    maxLength: 3,
+  })
   const point = fc.record({ latitude: fc.integer({ min: -90, max: 90 }), longitude: fc.integer({ min: -180, max: 180 }) })
   const candidates = fc.uniqueArray(fc.record({ location: fc.constantFrom(...locations), point: fc.option(point) }), { selector: ({ location }) => location })
   const asked = fc.record({ shelves, demands, candidates, destination: fc.option(point), strategy: fc.constantFrom(...strategies) })
@@ -200,7 +373,9 @@ describe('for any stock and any lines', () => {
       fc.property(asked, ({ shelves: stock, demands: [first], candidates: from, destination, strategy }) => {
         fc.pre(first !== undefined)
         const supply = supplyOf(stock)
-        expect(locationsOf(source([first], from, supply, 'fewest_splits', null))).toBeLessThanOrEqual(locationsOf(source([first], from, supply, strategy, destination)))
+        expect(locationsOf(source([first], from, supply, 'fewest_splits', null))).toBeLessThanOrEqual(
+          locationsOf(source([first], from, supply, strategy, destination)),
+        )
       }),
       runs,
     )
@@ -212,8 +387,16 @@ describe('for any stock and any lines', () => {
         const supply = supplyOf(stock)
         const { allocations } = source(lines, from, supply, 'priority', null)
         for (const { item, location } of allocations)
-          for (const before of from.slice(0, from.findIndex((candidate) => candidate.location === location)))
-            expect(sum(allocations.filter((allocation) => allocation.location === before.location), item)).toBe(supply(item, before.location))
+          for (const before of from.slice(
+            0,
+            from.findIndex((candidate) => candidate.location === location),
+          ))
+            expect(
+              sum(
+                allocations.filter((allocation) => allocation.location === before.location),
+                item,
+              ),
+            ).toBe(supply(item, before.location))
       }),
       runs,
     )
@@ -226,7 +409,12 @@ describe('for any stock and any lines', () => {
         const { allocations } = source(lines, from, supply, 'most_stock', null)
         for (const { item, location } of allocations)
           for (const fuller of from.filter((candidate) => supply(item, candidate.location) > supply(item, location)))
-            expect(sum(allocations.filter((allocation) => allocation.location === fuller.location), item)).toBe(supply(item, fuller.location))
+            expect(
+              sum(
+                allocations.filter((allocation) => allocation.location === fuller.location),
+                item,
+              ),
+            ).toBe(supply(item, fuller.location))
       }),
       runs,
     )

@@ -55,8 +55,11 @@ type Verdict = { readonly ok: true; readonly answer: DocumentAnswer } | { readon
 /** An outcome whose sequence is known only after the commit: `told` is the place of its event in the batch. */
 type Pending = { readonly verdict: Verdict; readonly told: number | null; readonly sequence: number | null; readonly replayed: boolean }
 
-const finished = ({ verdict, told, sequence, replayed }: Pending, first: number, seen: number): Outcome =>
-  ({ ...verdict, replayed, sequence: told === null ? (sequence ?? seen) : first + told })
+const finished = ({ verdict, told, sequence, replayed }: Pending, first: number, seen: number): Outcome => ({
+  ...verdict,
+  replayed,
+  sequence: told === null ? (sequence ?? seen) : first + told,
+})
 
 const decideOne = async (request: Request, batch: Batch, state: State, writing: Writing, dueLimit: number): Promise<Pending | Deferred> => {
   const { command, key } = request
@@ -77,7 +80,11 @@ const decideOne = async (request: Request, batch: Batch, state: State, writing: 
   }
 
   const decision = decide(command, state.view, batch.now)
-  const short = decision.ok ? shortItemsOf(decision.answer) : decision.rejection.code === 'insufficient_stock' ? decision.rejection.shortages.map((shortage) => shortage.item) : []
+  const short = decision.ok
+    ? shortItemsOf(decision.answer)
+    : decision.rejection.code === 'insufficient_stock'
+      ? decision.rejection.shortages.map((shortage) => shortage.item)
+      : []
   if (short.length > 0) {
     const due = (await batch.due(short, dueLimit)).filter((id) => !state.hasEnded(id))
     if (due.length > 0) return { deferred: true, due }

@@ -34,7 +34,12 @@ export type LedgerDeps = {
 }
 
 /** Not decided: nothing was written, and the same request may be made again. */
-export type NotTaken = { readonly ok: false; readonly rejection: { readonly code: 'overloaded' | 'unavailable' }; readonly sequence: 0; readonly replayed: false }
+export type NotTaken = {
+  readonly ok: false
+  readonly rejection: { readonly code: 'overloaded' | 'unavailable' }
+  readonly sequence: 0
+  readonly replayed: false
+}
 export type LedgerOutcome = Outcome | NotTaken
 
 export type Ledger = {
@@ -91,7 +96,10 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
   const run = async (batch: readonly Waiting[]): Promise<void> => {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const outcomes = await runBatch(batch.map(({ request }) => request), deps)
+        const outcomes = await runBatch(
+          batch.map(({ request }) => request),
+          deps,
+        )
         onBatch?.({ requests: batch.length, attempts: attempt })
         answer(batch, outcomes)
         return

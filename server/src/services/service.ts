@@ -29,7 +29,10 @@ export type Answer<Body> =
   | { readonly ok: true; readonly body: Body; readonly sequence?: number; readonly replayed?: boolean }
   | { readonly ok: false; readonly refusal: Refusal; readonly replayed?: boolean }
 
-export type Handler<O extends Operation> = (input: InputOf<O>, call: Call) => Promise<Answer<O extends { streams: true } ? AsyncIterable<OutputOf<O>> : OutputOf<O>>>
+export type Handler<O extends Operation> = (
+  input: InputOf<O>,
+  call: Call,
+) => Promise<Answer<O extends { streams: true } ? AsyncIterable<OutputOf<O>> : OutputOf<O>>>
 
 /** The handlers of every operation, by resource and name, as in the contract's table. */
 export type Handlers = {

@@ -7,7 +7,15 @@ import type { Shortage } from '../domain/rejection.ts'
 
 /** Fixed for ever: entries are never rewritten. */
 const placeNumbers: Readonly<Record<Place, number>> = {
-  available: 1, held: 2, committed: 3, damaged: 4, quality_control: 5, incoming: 6, supplier: 20, customer: 21, shrinkage: 22,
+  available: 1,
+  held: 2,
+  committed: 3,
+  damaged: 4,
+  quality_control: 5,
+  incoming: 6,
+  supplier: 20,
+  customer: 21,
+  shrinkage: 22,
 }
 const placesByNumber = new Map(Object.entries(placeNumbers).map(([place, number]) => [number, place as Place])) // the keys are places
 export const placeNumber = (place: Place): number => placeNumbers[place]
@@ -50,9 +58,17 @@ export type HoldRow = {
 
 export const holdOf = (row: HoldRow): Hold =>
   ({
-    id: row.id, version: row.version, status: row.status, mode: row.mode, allocations: row.allocations, shortages: row.shortages ?? [],
-    createdAt: instant(row.created_at), expiresAt: instant(row.expires_at), endedAt: row.ended_at === null ? null : instant(row.ended_at),
-    reference: row.reference, metadata: row.metadata ?? {},
+    id: row.id,
+    version: row.version,
+    status: row.status,
+    mode: row.mode,
+    allocations: row.allocations,
+    shortages: row.shortages ?? [],
+    createdAt: instant(row.created_at),
+    expiresAt: instant(row.expires_at),
+    endedAt: row.ended_at === null ? null : instant(row.ended_at),
+    reference: row.reference,
+    metadata: row.metadata ?? {},
   }) as Hold // the constraint holds_ended_when_not_active ties status and ended_at together
 
 /** null for what is empty: most holds have neither metadata nor shortages. */

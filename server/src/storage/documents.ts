@@ -7,14 +7,22 @@ export type DocumentKind = Exclude<DocumentAnswer['kind'], 'hold'>
 export type WrittenDocument<Kind extends DocumentKind> = { readonly sequence: number; readonly body: Extract<DocumentAnswer, { kind: Kind }> }
 
 export const getDocument = async <Kind extends DocumentKind>(pool: Pool, kind: Kind, id: Uuid): Promise<WrittenDocument<Kind> | undefined> => {
-  const { rows } = await pool.query({ name: 'get-document', text: 'select d.sequence, d.body from documents as d where d.kind = $1 and d.id = $2', values: [kind, id] })
+  const { rows } = await pool.query({
+    name: 'get-document',
+    text: 'select d.sequence, d.body from documents as d where d.kind = $1 and d.id = $2',
+    values: [kind, id],
+  })
   return rows[0]
 }
 
 export type DocumentFilter = { readonly reference: string | null; readonly hold: Uuid | null; readonly before: Uuid | null; readonly limit: number }
 
 /** Newest first. */
-export const listDocuments = async <Kind extends DocumentKind>(pool: Pool, kind: Kind, { reference, hold, before, limit }: DocumentFilter): Promise<WrittenDocument<Kind>[]> => {
+export const listDocuments = async <Kind extends DocumentKind>(
+  pool: Pool,
+  kind: Kind,
+  { reference, hold, before, limit }: DocumentFilter,
+): Promise<WrittenDocument<Kind>[]> => {
   const { rows } = await pool.query(
     `
 select d.sequence, d.body

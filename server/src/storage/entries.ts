@@ -69,8 +69,21 @@ select ${entryColumns}
  order by e.sequence desc, e.item_id desc, e.location_id desc, e.from_state desc, e.to_state desc
  limit $15`,
     [
-      lower, upper, item, location, documents, from === null ? null : placeNumber(from), to === null ? null : placeNumber(to), since, until,
-      before?.sequence ?? null, before?.item ?? null, before?.location ?? null, before?.from ?? null, before?.to ?? null, limit,
+      lower,
+      upper,
+      item,
+      location,
+      documents,
+      from === null ? null : placeNumber(from),
+      to === null ? null : placeNumber(to),
+      since,
+      until,
+      before?.sequence ?? null,
+      before?.item ?? null,
+      before?.location ?? null,
+      before?.from ?? null,
+      before?.to ?? null,
+      limit,
     ],
   )
   return rows.map(entryOf)
@@ -92,6 +105,13 @@ type EntryRow = {
 }
 
 const entryOf = (row: EntryRow): WrittenEntry => ({
-  sequence: row.sequence, item: row.item_id, location: row.location_id, levelVersion: row.level_version, quantity: row.quantity,
-  from: placeOf(row.from_state), to: placeOf(row.to_state), document: { kind: documentOf(row.document_kind), id: row.document_id }, occurredAt: row.occurred_at,
+  sequence: row.sequence,
+  item: row.item_id,
+  location: row.location_id,
+  levelVersion: row.level_version,
+  quantity: row.quantity,
+  from: placeOf(row.from_state),
+  to: placeOf(row.to_state),
+  document: { kind: documentOf(row.document_kind), id: row.document_id },
+  occurredAt: row.occurred_at,
 })

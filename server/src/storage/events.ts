@@ -42,8 +42,13 @@ type EventRow = {
   occurred_at: number
 }
 const eventOf = (row: EventRow): WrittenEvent => ({
-  sequence: row.sequence, type: row.type, subject: { kind: row.subject_kind, id: row.subject_id, version: row.subject_version },
-  actor: row.actor, requestId: row.request_id, data: row.data, occurredAt: row.occurred_at,
+  sequence: row.sequence,
+  type: row.type,
+  subject: { kind: row.subject_kind, id: row.subject_id, version: row.subject_version },
+  actor: row.actor,
+  requestId: row.request_id,
+  data: row.data,
+  occurredAt: row.occurred_at,
 })
 
 export const getEvent = async (pool: Pool, sequence: number): Promise<WrittenEvent | undefined> => {
@@ -57,7 +62,10 @@ export const headSequence = async (pool: Pool): Promise<number> => {
 }
 
 /** Oldest first, of sequences above `after` up to and with `upTo`. */
-export const eventsAfter = async (pool: Pool, { after, upTo, types, limit }: { after: number; upTo: number | null; types: readonly string[] | null; limit: number }): Promise<WrittenEvent[]> => {
+export const eventsAfter = async (
+  pool: Pool,
+  { after, upTo, types, limit }: { after: number; upTo: number | null; types: readonly string[] | null; limit: number },
+): Promise<WrittenEvent[]> => {
   const { rows } = await pool.query({
     name: 'events-after',
     text: `
@@ -74,7 +82,10 @@ select ${columns}
 }
 
 /** Newest first, of sequences below `before`. */
-export const eventsBefore = async (pool: Pool, { before, types, limit }: { before: number | null; types: readonly string[] | null; limit: number }): Promise<WrittenEvent[]> => {
+export const eventsBefore = async (
+  pool: Pool,
+  { before, types, limit }: { before: number | null; types: readonly string[] | null; limit: number },
+): Promise<WrittenEvent[]> => {
   const { rows } = await pool.query(
     `
 select ${columns}

@@ -13,9 +13,10 @@ export const lookUpKey = async (connection: Connection, { key, fingerprint }: Ke
 }
 
 export const rememberKey = async (connection: Connection, { key, fingerprint }: Key, answer: unknown): Promise<void> => {
-  await connection.query("insert into idempotency_keys (key, fingerprint, answer, created_at) values ($1, $2, $3, date_trunc('milliseconds', clock_timestamp()))", [
-    key, fingerprint, JSON.stringify(answer),
-  ])
+  await connection.query(
+    "insert into idempotency_keys (key, fingerprint, answer, created_at) values ($1, $2, $3, date_trunc('milliseconds', clock_timestamp()))",
+    [key, fingerprint, JSON.stringify(answer)],
+  )
 }
 
 /** What the ledger remembers under a key, when it stands for this very request. */

@@ -18,7 +18,13 @@ export type ItemFields = {
   readonly reorderPoint: number | null
   readonly status: ItemStatus
 }
-export type Item = ItemFields & { readonly number: ItemNumber; readonly version: number; readonly sequence: number; readonly createdAt: number; readonly updatedAt: number }
+export type Item = ItemFields & {
+  readonly number: ItemNumber
+  readonly version: number
+  readonly sequence: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
 
 const columns = `i.id, i.sku, i.name, i.description, i.brand, i.category, i.price_amount, i.price_currency, i.barcode, i.attributes, i.metadata,
        i.safety_stock, i.reorder_point, i.status, i.version, i.sequence, ${ms('i.created_at')} as created_at, ${ms('i.updated_at')} as updated_at`
@@ -74,7 +80,9 @@ export const itemsByNumber = async (pool: Pool, numbers: readonly ItemNumber[]):
 /** Items changed after a sequence, oldest change first. */
 export const itemsChangedAfter = async (pool: Pool, sequence: number, limit: number): Promise<Item[]> => {
   const { rows } = await pool.query({
-    name: 'items-changed', text: `select ${columns} from items as i where i.sequence > $1 order by i.sequence limit $2`, values: [sequence, limit],
+    name: 'items-changed',
+    text: `select ${columns} from items as i where i.sequence > $1 order by i.sequence limit $2`,
+    values: [sequence, limit],
   })
   return rows.map(itemOf)
 }
@@ -107,8 +115,19 @@ select ${columns}
 }
 
 const valuesOf = (item: ItemFields): unknown[] => [
-  item.sku, item.name, item.description, item.brand, item.category, item.price?.amount ?? null, item.price?.currency ?? null, item.barcode,
-  JSON.stringify(item.attributes), JSON.stringify(item.metadata), item.safetyStock, item.reorderPoint, item.status,
+  item.sku,
+  item.name,
+  item.description,
+  item.brand,
+  item.category,
+  item.price?.amount ?? null,
+  item.price?.currency ?? null,
+  item.barcode,
+  JSON.stringify(item.attributes),
+  JSON.stringify(item.metadata),
+  item.safetyStock,
+  item.reorderPoint,
+  item.status,
 ]
 
 type ItemRow = {
@@ -133,8 +152,21 @@ type ItemRow = {
 }
 
 const itemOf = (row: ItemRow): Item => ({
-  number: row.id, sku: row.sku, name: row.name, description: row.description, brand: row.brand, category: row.category,
+  number: row.id,
+  sku: row.sku,
+  name: row.name,
+  description: row.description,
+  brand: row.brand,
+  category: row.category,
   price: row.price_amount === null || row.price_currency === null ? null : { amount: row.price_amount, currency: row.price_currency },
-  barcode: row.barcode, attributes: row.attributes, metadata: row.metadata, safetyStock: row.safety_stock, reorderPoint: row.reorder_point,
-  status: row.status, version: row.version, sequence: row.sequence, createdAt: row.created_at, updatedAt: row.updated_at,
+  barcode: row.barcode,
+  attributes: row.attributes,
+  metadata: row.metadata,
+  safetyStock: row.safety_stock,
+  reorderPoint: row.reorder_point,
+  status: row.status,
+  version: row.version,
+  sequence: row.sequence,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
 })

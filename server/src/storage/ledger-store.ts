@@ -67,8 +67,7 @@ export type LedgerStore = { open(wanted: Wanted): Promise<Batch> }
  * @param prepare  named statements: planned once a connection. Off behind a transaction pooler that does not know them.
  */
 export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean }): LedgerStore => {
-  const run = (connection: Connection, name: string, text: string, values: unknown[]) =>
-    connection.query(prepare ? { name, text, values } : { text, values })
+  const run = (connection: Connection, name: string, text: string, values: unknown[]) => connection.query(prepare ? { name, text, values } : { text, values })
 
   return {
     open: async (wanted) => {
@@ -98,17 +97,25 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         throw fault ?? failed.reason
       }
 
-      const [, held, stood, remembered, clock] = await all([
-        connection.query('begin'),
-        run(connection, 'lock-holds', wanted.holds.length === 0 ? lockNoHolds : lockHolds, wanted.holds.length === 0 ? [] : [words(wanted.holds)]),
-        wanted.holds.length === 0
-          ? run(connection, 'lock-levels', lockLevels, [numbers(wanted.levels.map((level) => level.item)), numbers(wanted.levels.map((level) => level.location))])
-          : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [
-              numbers(wanted.levels.map((level) => level.item)), numbers(wanted.levels.map((level) => level.location)), words(wanted.holds),
-            ]),
-        run(connection, 'look-up-keys', lookUpKeys, [words(wanted.keys)]),
-        run(connection, 'read-clock', readClock, []),
-      ], 'statement')
+      const [, held, stood, remembered, clock] = await all(
+        [
+          connection.query('begin'),
+          wanted.holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [words(wanted.holds)]),
+          wanted.holds.length === 0
+            ? run(connection, 'lock-levels', lockLevels, [
+                numbers(wanted.levels.map((level) => level.item)),
+                numbers(wanted.levels.map((level) => level.location)),
+              ])
+            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [
+                numbers(wanted.levels.map((level) => level.item)),
+                numbers(wanted.levels.map((level) => level.location)),
+                words(wanted.holds),
+              ]),
+          run(connection, 'look-up-keys', lookUpKeys, [words(wanted.keys)]),
+          run(connection, 'read-clock', readClock, []),
+        ],
+        'statement',
+      )
       const now = instant(clock?.rows[0].now)
 
       return {
@@ -215,73 +222,145 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
   const { told, newHolds, changedHolds, newLevels, changedLevels, newKeys, replayedKeys } = changes
   const statements: Statement[] = []
   if (newHolds.length > 0)
-    statements.push(['insert-holds', insertHolds, [
-      words(newHolds.map((hold) => hold.id)), numbers(newHolds.map((hold) => hold.version)), words(newHolds.map((hold) => hold.status)),
-      words(newHolds.map((hold) => hold.mode)), numbers(newHolds.map((hold) => hold.expiresAt)), numbers(newHolds.map((hold) => hold.endedAt)),
-      newHolds.map((hold) => hold.reference), newHolds.map((hold) => jsonOrNull(hold.metadata)),
-      newHolds.map((hold) => JSON.stringify(hold.allocations)), newHolds.map((hold) => jsonOrNull(hold.shortages)), now,
-    ]])
+    statements.push([
+      'insert-holds',
+      insertHolds,
+      [
+        words(newHolds.map((hold) => hold.id)),
+        numbers(newHolds.map((hold) => hold.version)),
+        words(newHolds.map((hold) => hold.status)),
+        words(newHolds.map((hold) => hold.mode)),
+        numbers(newHolds.map((hold) => hold.expiresAt)),
+        numbers(newHolds.map((hold) => hold.endedAt)),
+        newHolds.map((hold) => hold.reference),
+        newHolds.map((hold) => jsonOrNull(hold.metadata)),
+        newHolds.map((hold) => JSON.stringify(hold.allocations)),
+        newHolds.map((hold) => jsonOrNull(hold.shortages)),
+        now,
+      ],
+    ])
   if (changedHolds.length > 0)
-    statements.push(['update-holds', updateHolds, [
-      words(changedHolds.map((hold) => hold.id)), numbers(changedHolds.map((hold) => hold.version)), words(changedHolds.map((hold) => hold.status)),
-      numbers(changedHolds.map((hold) => hold.expiresAt)), numbers(changedHolds.map((hold) => hold.endedAt)),
-      changedHolds.map((hold) => JSON.stringify(hold.allocations)), changedHolds.length,
-    ]])
+    statements.push([
+      'update-holds',
+      updateHolds,
+      [
+        words(changedHolds.map((hold) => hold.id)),
+        numbers(changedHolds.map((hold) => hold.version)),
+        words(changedHolds.map((hold) => hold.status)),
+        numbers(changedHolds.map((hold) => hold.expiresAt)),
+        numbers(changedHolds.map((hold) => hold.endedAt)),
+        changedHolds.map((hold) => JSON.stringify(hold.allocations)),
+        changedHolds.length,
+      ],
+    ])
   if (newLevels.length > 0)
-    statements.push(['insert-levels', insertLevels, [
-      numbers(newLevels.map((l) => l.item)), numbers(newLevels.map((l) => l.location)), numbers(newLevels.map((l) => l.available)),
-      numbers(newLevels.map((l) => l.held)), numbers(newLevels.map((l) => l.committed)), numbers(newLevels.map((l) => l.damaged)),
-      numbers(newLevels.map((l) => l.quality_control)), numbers(newLevels.map((l) => l.incoming)), numbers(newLevels.map((l) => l.safetyStock)),
-      numbers(newLevels.map((l) => l.version)), now,
-    ]])
+    statements.push([
+      'insert-levels',
+      insertLevels,
+      [
+        numbers(newLevels.map((l) => l.item)),
+        numbers(newLevels.map((l) => l.location)),
+        numbers(newLevels.map((l) => l.available)),
+        numbers(newLevels.map((l) => l.held)),
+        numbers(newLevels.map((l) => l.committed)),
+        numbers(newLevels.map((l) => l.damaged)),
+        numbers(newLevels.map((l) => l.quality_control)),
+        numbers(newLevels.map((l) => l.incoming)),
+        numbers(newLevels.map((l) => l.safetyStock)),
+        numbers(newLevels.map((l) => l.version)),
+        now,
+      ],
+    ])
   if (changedLevels.length > 0)
-    statements.push(['update-levels', updateLevels, [
-      numbers(changedLevels.map(({ before }) => before.item)), numbers(changedLevels.map(({ before }) => before.location)),
-      numbers(changedLevels.map(({ before }) => before.version)),
-      numbers(changedLevels.map(({ before, after }) => after.version - before.version)),
-      numbers(changedLevels.map(({ before, after }) => after.available - before.available)),
-      numbers(changedLevels.map(({ before, after }) => after.held - before.held)),
-      numbers(changedLevels.map(({ before, after }) => after.committed - before.committed)),
-      numbers(changedLevels.map(({ before, after }) => after.damaged - before.damaged)),
-      numbers(changedLevels.map(({ before, after }) => after.quality_control - before.quality_control)),
-      numbers(changedLevels.map(({ before, after }) => after.incoming - before.incoming)),
-      now, changedLevels.length,
-    ]])
+    statements.push([
+      'update-levels',
+      updateLevels,
+      [
+        numbers(changedLevels.map(({ before }) => before.item)),
+        numbers(changedLevels.map(({ before }) => before.location)),
+        numbers(changedLevels.map(({ before }) => before.version)),
+        numbers(changedLevels.map(({ before, after }) => after.version - before.version)),
+        numbers(changedLevels.map(({ before, after }) => after.available - before.available)),
+        numbers(changedLevels.map(({ before, after }) => after.held - before.held)),
+        numbers(changedLevels.map(({ before, after }) => after.committed - before.committed)),
+        numbers(changedLevels.map(({ before, after }) => after.damaged - before.damaged)),
+        numbers(changedLevels.map(({ before, after }) => after.quality_control - before.quality_control)),
+        numbers(changedLevels.map(({ before, after }) => after.incoming - before.incoming)),
+        now,
+        changedLevels.length,
+      ],
+    ])
   if (replayedKeys.length > 0) statements.push(['count-replays', countReplays, [words(replayedKeys)]])
   if (told.length === 0) {
     if (newKeys.length > 0) statements.push(keysStatement('insert-keys-without-events', insertKeysWithoutEvents, newKeys, now))
     return statements
   }
   statements.push(['advance-head', advanceHead, [told.length, now]])
-  statements.push(['insert-events', insertEvents, [
-    words(told.map(({ accepted }) => accepted.event.type)), words(told.map(({ accepted }) => accepted.event.subject.kind)),
-    words(told.map(({ accepted }) => accepted.event.subject.id)), numbers(told.map(({ accepted }) => accepted.event.subject.version)),
-    told.map(({ actor }) => actor), told.map(({ requestId }) => requestId), told.map(({ accepted }) => JSON.stringify(accepted.event.data)), now,
-  ]])
+  statements.push([
+    'insert-events',
+    insertEvents,
+    [
+      words(told.map(({ accepted }) => accepted.event.type)),
+      words(told.map(({ accepted }) => accepted.event.subject.kind)),
+      words(told.map(({ accepted }) => accepted.event.subject.id)),
+      numbers(told.map(({ accepted }) => accepted.event.subject.version)),
+      told.map(({ actor }) => actor),
+      told.map(({ requestId }) => requestId),
+      told.map(({ accepted }) => JSON.stringify(accepted.event.data)),
+      now,
+    ],
+  ])
   const entries = told.flatMap(({ accepted }, index) => accepted.entries.map((entry) => ({ entry, index, document: documentOfAnswer(accepted.answer) })))
   if (entries.length > 0)
-    statements.push(['insert-entries', insertEntries, [
-      numbers(entries.map(({ index }) => index)), numbers(entries.map(({ entry }) => entry.item)), numbers(entries.map(({ entry }) => entry.location)),
-      numbers(entries.map(({ entry }) => entry.levelVersion)), numbers(entries.map(({ entry }) => entry.quantity)),
-      numbers(entries.map(({ entry }) => placeNumber(entry.from))), numbers(entries.map(({ entry }) => placeNumber(entry.to))),
-      numbers(entries.map(({ document }) => documentNumber(document.kind))), words(entries.map(({ document }) => document.id)), now, told.length,
-    ]])
+    statements.push([
+      'insert-entries',
+      insertEntries,
+      [
+        numbers(entries.map(({ index }) => index)),
+        numbers(entries.map(({ entry }) => entry.item)),
+        numbers(entries.map(({ entry }) => entry.location)),
+        numbers(entries.map(({ entry }) => entry.levelVersion)),
+        numbers(entries.map(({ entry }) => entry.quantity)),
+        numbers(entries.map(({ entry }) => placeNumber(entry.from))),
+        numbers(entries.map(({ entry }) => placeNumber(entry.to))),
+        numbers(entries.map(({ document }) => documentNumber(document.kind))),
+        words(entries.map(({ document }) => document.id)),
+        now,
+        told.length,
+      ],
+    ])
   const documents = told.flatMap(({ accepted: { answer } }, index) => (answer.kind === 'hold' ? [] : [{ index, answer, ...noted(answer) }]))
   if (documents.length > 0)
-    statements.push(['insert-documents', insertDocuments, [
-      numbers(documents.map(({ index }) => index)), words(documents.map(({ id }) => id)), words(documents.map(({ answer }) => answer.kind)),
-      words(documents.map(({ hold }) => hold)), documents.map(({ reference }) => reference), documents.map(({ answer }) => JSON.stringify(answer)), told.length,
-    ]])
+    statements.push([
+      'insert-documents',
+      insertDocuments,
+      [
+        numbers(documents.map(({ index }) => index)),
+        words(documents.map(({ id }) => id)),
+        words(documents.map(({ answer }) => answer.kind)),
+        words(documents.map(({ hold }) => hold)),
+        documents.map(({ reference }) => reference),
+        documents.map(({ answer }) => JSON.stringify(answer)),
+        told.length,
+      ],
+    ])
   if (newKeys.length > 0) statements.push(keysStatement('insert-keys', insertKeys, newKeys, now, told.length))
   statements.push(['insert-outbox', insertOutbox, [told.length, now]])
   return statements
 }
 
-const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], now: Instant, told?: number): Statement => [name, text, [
-  words(newKeys.map(({ key }) => key)), words(newKeys.map(({ fingerprint }) => fingerprint)),
-  numbers(newKeys.map(({ remembers }) => ('told' in remembers ? remembers.told : null))),
-  newKeys.map(({ remembers }) => ('outcome' in remembers ? JSON.stringify(remembers.outcome) : null)), now, ...(told === undefined ? [] : [told]),
-]]
+const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], now: Instant, told?: number): Statement => [
+  name,
+  text,
+  [
+    words(newKeys.map(({ key }) => key)),
+    words(newKeys.map(({ fingerprint }) => fingerprint)),
+    numbers(newKeys.map(({ remembers }) => ('told' in remembers ? remembers.told : null))),
+    newKeys.map(({ remembers }) => ('outcome' in remembers ? JSON.stringify(remembers.outcome) : null)),
+    now,
+    ...(told === undefined ? [] : [told]),
+  ],
+]
 
 /** Which document a movement belongs to: a hold's movements to the hold, a shipment's to the shipment. */
 const documentOfAnswer = (answer: DocumentAnswer): { kind: EntryDocument; id: Uuid } =>

@@ -88,7 +88,8 @@ select head.sequence, head.now, page.*, coalesce(l.safety_stock, 0) as "safetySt
   return { levels: rows.filter((row) => row.item !== null), sequence: rows[0].sequence, now: rows[0].now }
 }
 
-const state = (number: number) => `sum(case when e.to_state = ${number} then e.quantity else 0 end - case when e.from_state = ${number} then e.quantity else 0 end)::bigint`
+const state = (number: number) =>
+  `sum(case when e.to_state = ${number} then e.quantity else 0 end - case when e.from_state = ${number} then e.quantity else 0 end)::bigint`
 
 /** A level as the sum of its entries. The numbers of the states are those of codec.ts. */
 export const folded = `e.item_id as item, e.location_id as location, ${state(1)} as available, ${state(2)} as held, ${state(3)} as committed,

@@ -16,7 +16,13 @@ export type LocationFields = {
   readonly metadata: Readonly<Record<string, string>>
   readonly status: LocationStatus
 }
-export type Location = LocationFields & { readonly number: LocationNumber; readonly version: number; readonly sequence: number; readonly createdAt: number; readonly updatedAt: number }
+export type Location = LocationFields & {
+  readonly number: LocationNumber
+  readonly version: number
+  readonly sequence: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
 
 const columns = `l.id, l.code, l.name, l.kind, l.priority, l.address, l.latitude, l.longitude, l.metadata, l.status, l.version, l.sequence,
        ${ms('l.created_at')} as created_at, ${ms('l.updated_at')} as updated_at`
@@ -59,11 +65,20 @@ export const lockLocation = async (connection: Connection, code: string): Promis
 
 /** Locations changed after a sequence, oldest change first. */
 export const locationsChangedAfter = async (pool: Pool, sequence: number): Promise<Location[]> => {
-  const { rows } = await pool.query({ name: 'locations-changed', text: `select ${columns} from locations as l where l.sequence > $1 order by l.sequence`, values: [sequence] })
+  const { rows } = await pool.query({
+    name: 'locations-changed',
+    text: `select ${columns} from locations as l where l.sequence > $1 order by l.sequence`,
+    values: [sequence],
+  })
   return rows.map(locationOf)
 }
 
-export type LocationFilter = { readonly status: LocationStatus | null; readonly kind: LocationKind | null; readonly before: number | null; readonly limit: number }
+export type LocationFilter = {
+  readonly status: LocationStatus | null
+  readonly kind: LocationKind | null
+  readonly before: number | null
+  readonly limit: number
+}
 
 /** Newest first. */
 export const listLocations = async (pool: Pool, { status, kind, before, limit }: LocationFilter): Promise<Location[]> => {
@@ -82,8 +97,15 @@ select ${columns}
 }
 
 const valuesOf = (location: LocationFields): unknown[] => [
-  location.code, location.name, location.kind, location.priority, location.address === null ? null : JSON.stringify(location.address),
-  location.latitude, location.longitude, JSON.stringify(location.metadata), location.status,
+  location.code,
+  location.name,
+  location.kind,
+  location.priority,
+  location.address === null ? null : JSON.stringify(location.address),
+  location.latitude,
+  location.longitude,
+  JSON.stringify(location.metadata),
+  location.status,
 ]
 
 type LocationRow = {
@@ -104,7 +126,18 @@ type LocationRow = {
 }
 
 const locationOf = (row: LocationRow): Location => ({
-  number: row.id, code: row.code, name: row.name, kind: row.kind, priority: row.priority, address: row.address, latitude: row.latitude,
-  longitude: row.longitude, metadata: row.metadata, status: row.status, version: row.version, sequence: row.sequence,
-  createdAt: row.created_at, updatedAt: row.updated_at,
+  number: row.id,
+  code: row.code,
+  name: row.name,
+  kind: row.kind,
+  priority: row.priority,
+  address: row.address,
+  latitude: row.latitude,
+  longitude: row.longitude,
+  metadata: row.metadata,
+  status: row.status,
+  version: row.version,
+  sequence: row.sequence,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
 })

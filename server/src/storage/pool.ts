@@ -33,7 +33,7 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-  } as pg.PoolConfig) // @types/pg does not know `pipeline` yet
+  })
   pool.on('error', (error) => onBroken?.(error))
   // A connection that is in use emits its own errors, and without a listener they would end the process.
   pool.on('connect', (connection) => connection.on('error', (error) => onBroken?.(error)))

@@ -6,7 +6,14 @@ import { faultOf } from './fault.ts'
 import { connect, type Connection, type Pool } from './pool.ts'
 
 export type Violation = { readonly rule: string; readonly found: string }
-export type Verified = { readonly violations: Violation[]; readonly sequence: number; readonly levels: number; readonly entries: number; readonly holds: number; readonly at: number }
+export type Verified = {
+  readonly violations: Violation[]
+  readonly sequence: number
+  readonly levels: number
+  readonly entries: number
+  readonly holds: number
+  readonly at: number
+}
 
 /** Violations of one rule that are reported; one is bad enough. */
 const REPORTED = 100
@@ -27,7 +34,8 @@ select coalesce(l.item_id, f.item) as item, coalesce(l.location_id, f.location) 
     on (l.item_id, l.location_id) = (f.item, f.location)
  where ${states.map((state) => `coalesce(l.${state}, 0) <> coalesce(f.${state}, 0)`).join(' or ')}
     or coalesce(l.version, 0) <> coalesce(f.version, 0)`,
-    says: (row) => `item ${row['item']} at location ${row['location']}: stands ${JSON.stringify(row['stands'])}, entries add up to ${JSON.stringify(row['adds_up_to'])}`,
+    says: (row) =>
+      `item ${row['item']} at location ${row['location']}: stands ${JSON.stringify(row['stands'])}, entries add up to ${JSON.stringify(row['adds_up_to'])}`,
   },
   {
     name: 'no state was ever below zero',
@@ -61,7 +69,8 @@ select l.item_id as item, l.location_id as location, l.held, l.committed, coales
               group by a.item, a.location) as a
     on (l.item_id, l.location_id) = (a.item, a.location)
  where coalesce(l.held, 0) <> coalesce(a.held, 0) or coalesce(l.committed, 0) <> coalesce(a.committed, 0)`,
-    says: (row) => `item ${row['item']} at location ${row['location']}: held ${row['held']}, by holds ${row['holds_held']}; committed ${row['committed']}, by holds ${row['holds_committed']}`,
+    says: (row) =>
+      `item ${row['item']} at location ${row['location']}: held ${row['held']}, by holds ${row['holds_held']}; committed ${row['committed']}, by holds ${row['holds_committed']}`,
   },
   {
     name: "a hold's counts add up, and nothing is held by a hold that has ended",
@@ -134,7 +143,9 @@ export const verifyLedger = async (pool: Pool, onRule: (name: string, violations
   const connection = await connect(pool)
   try {
     await connection.query('begin isolation level repeatable read, read only')
-    const { rows: [head] } = await connection.query(
+    const {
+      rows: [head],
+    } = await connection.query(
       `select h.sequence, ${ms('clock_timestamp()')} as at, (select count(*) from stock_levels) as levels, (select count(*) from ledger_entries) as entries, (select count(*) from holds) as holds from ledger_head as h`,
     )
     const violations: Violation[] = []
@@ -163,7 +174,9 @@ const check = async (connection: Connection, { name, sql, says }: Rule): Promise
  */
 export const rebuildLevels = async (connection: Connection): Promise<{ levels: number; changed: number }> => {
   await connection.query('lock table stock_levels in exclusive mode')
-  const { rows: [{ changed }] } = await connection.query(`
+  const {
+    rows: [{ changed }],
+  } = await connection.query(`
 with folded as materialized (select ${folded} from ledger_entries as e group by e.item_id, e.location_id),
 gone as (
   delete from stock_levels as l
@@ -180,6 +193,8 @@ written as (
       <> (excluded.available, excluded.held, excluded.committed, excluded.damaged, excluded.quality_control, excluded.incoming, excluded.version)
   returning 1)
 select (select count(*) from gone) + (select count(*) from written) as changed`)
-  const { rows: [{ levels }] } = await connection.query('select count(*) as levels from stock_levels')
+  const {
+    rows: [{ levels }],
+  } = await connection.query('select count(*) as levels from stock_levels')
   return { levels, changed }
 }

@@ -2,6 +2,7 @@
 // (archived, inactive, safety stock) is looked for in the database every few hundred milliseconds.
 import { LRUCache } from 'lru-cache'
 import type { ItemNumber, LocationNumber } from '../../domain/ids.ts'
+import { loop } from '../../platform/loop.ts'
 import type { Candidate } from '../../domain/sourcing.ts'
 import { itemsByNumber, itemsBySku, itemsChangedAfter, type Item } from '../../storage/items.ts'
 import { locationsChangedAfter, type Location } from '../../storage/locations.ts'
@@ -30,7 +31,11 @@ export type Catalog = {
   locationChanged(location: Location): void
 }
 
-export type CatalogDeps = { readonly pool: Pool; readonly limits: { readonly items: number; readonly refreshMs: number; readonly changes: number }; readonly onFault: (error: unknown) => void }
+export type CatalogDeps = {
+  readonly pool: Pool
+  readonly limits: { readonly items: number; readonly refreshMs: number; readonly changes: number }
+  readonly onFault: (error: unknown) => void
+}
 
 export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
   const skus = new LRUCache<string, CatalogItem>({ max: limits.items })
@@ -40,7 +45,6 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
   let ordered: Candidate[] = []
   let itemsSeen = 0
   let locationsSeen = 0
-  let timer: NodeJS.Timeout | undefined
   let refreshing: Promise<void> | undefined
 
   const addItem = ({ number, sku, status, safetyStock }: Item): CatalogItem => {
@@ -77,6 +81,7 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     }
   }
   const refreshOnce = () => (refreshing ??= refresh().finally(() => (refreshing = undefined)))
+  const running = loop({ step: () => refreshOnce().then(() => limits.refreshMs), onFault, afterFaultMs: limits.refreshMs })
 
   const load = async (missing: readonly string[], found: Map<string, CatalogItem>) => {
     for (const item of await itemsBySku(pool, missing)) found.set(item.sku, addItem(item))
@@ -87,13 +92,9 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     start: async () => {
       itemsSeen = await headSequence(pool)
       await refresh()
-      timer = setInterval(() => refreshOnce().catch(onFault), limits.refreshMs)
-      timer.unref()
+      running.start()
     },
-    stop: async () => {
-      clearInterval(timer)
-      await refreshing?.catch(() => undefined)
-    },
+    stop: () => running.stop(),
     bySku: (wanted) => {
       const found = new Map<string, CatalogItem>()
       const missing: string[] = []

@@ -1,4 +1,5 @@
 // Receipts, adjustments, shipments and returns.
+import { encodeId } from '../../domain/ids.ts'
 import type { AdjustmentLine } from '../../domain/adjustment.ts'
 import { getDocument, listDocuments, type DocumentKind } from '../../storage/documents.ts'
 import type { Answer, Handlers } from '../service.ts'
@@ -22,14 +23,20 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
       return { ok: true, body: renderAnswer(document.body, document.sequence, catalog) as Wire[Kind], sequence: document.sequence } // the kind asked for
     },
     list: ({ query }: { query: Query }): Promise<Answer<Page<Wire[Kind]>>> =>
-      pageOf(query, async (limit) => {
-        const documents = await listDocuments(pool, kind, {
-          reference: query.reference ?? null, hold: query.hold === undefined ? null : namedId('hold', query.hold),
-          before: query.starting_after === undefined ? null : namedId(kind, query.starting_after), limit,
-        })
-        await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))
-        return documents.map((document) => renderAnswer(document.body, document.sequence, catalog) as Wire[Kind]) // the kind asked for
-      }, (document) => document.id),
+      pageOf(query, {
+        read: async (limit) => {
+          const documents = await listDocuments(pool, kind, {
+            reference: query.reference ?? null,
+            hold: query.hold === undefined ? null : namedId('hold', query.hold),
+            before: query.starting_after === undefined ? null : namedId(kind, query.starting_after),
+            limit,
+          })
+          await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))
+          return documents
+        },
+        render: (document) => renderAnswer(document.body, document.sequence, catalog) as Wire[Kind], // the kind asked for
+        cursorOf: (document) => encodeId(kind, document.id),
+      }),
   })
 
   return {
@@ -40,8 +47,12 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
           const item = await namedItems(catalog, body.lines, { archived: 'refused' })
           const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
           return {
-            type: 'ReceiveStock', id: newId(), location: location.number, lines: body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })),
-            reference: body.reference ?? null, metadata: body.metadata ?? {},
+            type: 'ReceiveStock',
+            id: newId(),
+            location: location.number,
+            lines: body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })),
+            reference: body.reference ?? null,
+            metadata: body.metadata ?? {},
           }
         }),
     },
@@ -64,7 +75,13 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
           })
           if (errors.length > 0) throw invalid(errors)
           return {
-            type: 'AdjustStock', id: newId(), location: location.number, reason: body.reason, lines, reference: body.reference ?? null, metadata: body.metadata ?? {},
+            type: 'AdjustStock',
+            id: newId(),
+            location: location.number,
+            reason: body.reason,
+            lines,
+            reference: body.reference ?? null,
+            metadata: body.metadata ?? {},
           }
         }),
     },
@@ -75,8 +92,12 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
           const hold = namedId('hold', body.hold)
           const item = body.lines && (await namedItems(catalog, body.lines, { archived: 'taken' }))
           return {
-            type: 'ShipHold', id: newId(), hold, lines: body.lines && item ? body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })) : null,
-            reference: body.reference ?? null, metadata: body.metadata ?? {},
+            type: 'ShipHold',
+            id: newId(),
+            hold,
+            lines: body.lines && item ? body.lines.map(({ sku, quantity }) => ({ item: item(sku), quantity })) : null,
+            reference: body.reference ?? null,
+            metadata: body.metadata ?? {},
           }
         }),
     },
@@ -87,9 +108,13 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
           const item = await namedItems(catalog, body.lines, { archived: 'taken' })
           const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
           return {
-            type: 'ReturnStock', id: newId(), hold: body.hold === undefined ? null : namedId('hold', body.hold), location: location.number,
+            type: 'ReturnStock',
+            id: newId(),
+            hold: body.hold === undefined ? null : namedId('hold', body.hold),
+            location: location.number,
             lines: body.lines.map(({ sku, quantity, to }) => ({ item: item(sku), quantity, to: to ?? 'available' })),
-            reference: body.reference ?? null, metadata: body.metadata ?? {},
+            reference: body.reference ?? null,
+            metadata: body.metadata ?? {},
           }
         }),
     },
@@ -112,4 +137,3 @@ const movementOf = ({ delta, quantity, from, to }: WireLine): Pick<AdjustmentLin
   if (quantity === undefined || from === undefined || to === undefined) return 'needs delta, or quantity with from and to'
   return from === to ? `moves from ${from} to ${to}, which changes nothing` : { from, to, quantity }
 }
-

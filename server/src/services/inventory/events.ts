@@ -14,7 +14,8 @@ export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers[
     await catalog.remember(events.flatMap(({ data }) => (isDocument(data) ? itemsOf(data) : [])))
     return events.map((event) => renderEvent(event, catalog))
   }
-  const typesOf = (type: string | readonly string[] | undefined): readonly string[] | null => (type === undefined ? null : typeof type === 'string' ? [type] : type)
+  const typesOf = (type: string | readonly string[] | undefined): readonly string[] | null =>
+    type === undefined ? null : typeof type === 'string' ? [type] : type
 
   /** Every event after a sequence, and then each as it happens, until the caller goes away. */
   async function* follow(after: number, types: readonly string[] | null, { signal }: Call): AsyncGenerator<WireEvent> {
@@ -34,11 +35,16 @@ export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers[
       const { type, after_sequence: afterSequence, starting_after: cursor } = query
       const types = typesOf(type)
       const place = cursor === undefined ? null : sequenceOf(namedId('event', cursor))
-      return pageOf(query, async (limit) =>
-        render(afterSequence === undefined
-          ? await eventsBefore(pool, { before: place, types, limit })
-          : await eventsAfter(pool, { after: Math.max(afterSequence, place ?? 0), upTo: null, types, limit })),
-      (event) => event.id)
+      return pageOf(query, {
+        read: async (limit) =>
+          render(
+            afterSequence === undefined
+              ? await eventsBefore(pool, { before: place, types, limit })
+              : await eventsAfter(pool, { after: Math.max(afterSequence, place ?? 0), upTo: null, types, limit }),
+          ),
+        render: (event) => event,
+        cursorOf: (event) => event.id,
+      })
     },
     get: async ({ params }) => {
       const uuid = namedId('event', params.id)

@@ -1,11 +1,12 @@
 // Holds: placing, executing, releasing, extending, canceling; and reading them.
+import { encodeId } from '../../domain/ids.ts'
 import type { Command } from '../../domain/decide.ts'
 import { getHold, listHolds } from '../../storage/holds.ts'
 import type { Answer, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { namedId, namedItem, namedItems, namedLocation } from './named.ts'
-import { renderHold, type WireHold } from './render.ts'
+import { itemsOf, renderHold, type WireHold } from './render.ts'
 import { Refused, type Asked, type Submit } from './submit.ts'
 
 export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['holds'] => {
@@ -29,42 +30,72 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
         const item = await namedItems(catalog, body.lines, { archived: 'refused' })
         const lines = []
         for (const { sku, quantity, location } of body.lines)
-          lines.push({ item: item(sku), quantity, location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number })
+          lines.push({
+            item: item(sku),
+            quantity,
+            location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number,
+          })
         return {
-          type: 'PlaceHold', id: newId(), lines, mode: body.mode ?? 'all_or_nothing', ttlMs: ttlMs(body.ttl_seconds),
+          type: 'PlaceHold',
+          id: newId(),
+          lines,
+          mode: body.mode ?? 'all_or_nothing',
+          ttlMs: ttlMs(body.ttl_seconds),
           candidates: lines.some((line) => line.location === null) ? catalog.candidates() : [],
-          strategy: body.strategy ?? 'priority', destination: body.destination ?? null, reference: body.reference ?? null, metadata: body.metadata ?? {},
+          strategy: body.strategy ?? 'priority',
+          destination: body.destination ?? null,
+          reference: body.reference ?? null,
+          metadata: body.metadata ?? {},
         }
       }),
     execute: ({ params, body, query }, call) =>
       act({ operation: 'holds.execute', input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, async () => ({
-        type: 'ExecuteHold', id: namedId('hold', params.id), lines: await partsOf(body.lines), final: body.final ?? true,
+        type: 'ExecuteHold',
+        id: namedId('hold', params.id),
+        lines: await partsOf(body.lines),
+        final: body.final ?? true,
       })),
     release: ({ params, query }, call) =>
-      act({ operation: 'holds.release', input: params, call, dryRun: query.dry_run === true }, async () => ({ type: 'ReleaseHold', id: namedId('hold', params.id) })),
+      act({ operation: 'holds.release', input: params, call, dryRun: query.dry_run === true }, async () => ({
+        type: 'ReleaseHold',
+        id: namedId('hold', params.id),
+      })),
     extend: ({ params, body, query }, call) =>
       act({ operation: 'holds.extend', input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, async () => ({
-        type: 'ExtendHold', id: namedId('hold', params.id), ttlMs: ttlMs(body.ttl_seconds), longestMs: ttl.longestSeconds * 1000,
+        type: 'ExtendHold',
+        id: namedId('hold', params.id),
+        ttlMs: ttlMs(body.ttl_seconds),
+        longestMs: ttl.longestSeconds * 1000,
       })),
     cancel: ({ params, query }, call) =>
-      act({ operation: 'holds.cancel', input: params, call, dryRun: query.dry_run === true }, async () => ({ type: 'CancelHold', id: namedId('hold', params.id) })),
+      act({ operation: 'holds.cancel', input: params, call, dryRun: query.dry_run === true }, async () => ({
+        type: 'CancelHold',
+        id: namedId('hold', params.id),
+      })),
 
     get: async ({ params }) => {
       const hold = await getHold(pool, namedId('hold', params.id))
       if (hold === undefined) throw new Refused('not_found', `there is no hold ${params.id}`)
-      await catalog.remember([...hold.allocations, ...hold.shortages].map((part) => part.item))
+      await catalog.remember(itemsOf({ kind: 'hold', hold }))
       return { ok: true, body: renderHold(hold, catalog) }
     },
     list: async ({ query }) => {
       const { starting_after: after, status, reference, sku } = query
-      return pageOf(query, async (limit) => {
-        const holds = await listHolds(pool, {
-          status: status ?? null, reference: reference ?? null, item: sku === undefined ? null : (await namedItem(catalog, sku)).number,
-          before: after === undefined ? null : namedId('hold', after), limit,
-        })
-        await catalog.remember(holds.flatMap((hold) => [...hold.allocations, ...hold.shortages].map((part) => part.item)))
-        return holds.map((hold) => renderHold(hold, catalog))
-      }, (hold) => hold.id)
+      return pageOf(query, {
+        read: async (limit) => {
+          const holds = await listHolds(pool, {
+            status: status ?? null,
+            reference: reference ?? null,
+            item: sku === undefined ? null : (await namedItem(catalog, sku)).number,
+            before: after === undefined ? null : namedId('hold', after),
+            limit,
+          })
+          await catalog.remember(holds.flatMap((hold) => itemsOf({ kind: 'hold', hold })))
+          return holds
+        },
+        render: (hold) => renderHold(hold, catalog),
+        cursorOf: (hold) => encodeId('hold', hold.id),
+      })
     },
   }
 }

@@ -49,18 +49,22 @@ type AnyHandler = (input: never, call: never) => Promise<unknown>
 
 /** A refusal that was thrown becomes an answer, and so does a database that is away. Defects go on. */
 const guarded = (handlers: Handlers): Handlers => {
-  const guard = (handler: AnyHandler): AnyHandler => async (input, call) => {
-    try {
-      return await handler(input, call)
-    } catch (error) {
-      if (error instanceof Refused) return refused(error.refusal)
-      const fault = faultOf(error)
-      if (fault) return refused(away(fault))
-      throw error
+  const guard =
+    (handler: AnyHandler): AnyHandler =>
+    async (input, call) => {
+      try {
+        return await handler(input, call)
+      } catch (error) {
+        if (error instanceof Refused) return refused(error.refusal)
+        const fault = faultOf(error)
+        if (fault) return refused(away(fault))
+        throw error
+      }
     }
-  }
-  const resources = Object.entries(handlers).map(([resource, byName]) =>
-    [resource, Object.fromEntries(Object.entries(byName).map(([name, handler]) => [name, guard(handler as AnyHandler)]))]) // each is some operation's handler
+  const resources = Object.entries(handlers).map(([resource, byName]) => [
+    resource,
+    Object.fromEntries(Object.entries(byName).map(([name, handler]) => [name, guard(handler as AnyHandler)])),
+  ]) // each is some operation's handler
   return Object.fromEntries(resources) as Handlers // the same names, guarded
 }
 

@@ -16,7 +16,11 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
   /** Tells what became of an item, as the last thing in its transaction. */
   const told = async (connection: Connection, type: 'item.created' | 'item.updated' | 'item.archived', item: Item, call: Call): Promise<Item> => {
     const sequence = await appendEvent(connection, {
-      type, subject: { kind: 'item', id: item.sku, version: item.version }, actor: call.caller.principal, requestId: call.requestId, data: renderItem(item),
+      type,
+      subject: { kind: 'item', id: item.sku, version: item.version },
+      actor: call.caller.principal,
+      requestId: call.requestId,
+      data: renderItem(item),
     })
     await setItemSequence(connection, item.number, sequence)
     return { ...item, sequence }
@@ -37,7 +41,8 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
       try {
         return await transaction(pool, async (connection) => {
           const before = key && (await lookUpKey(connection, key))
-          if (before === 'reused') throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+          if (before === 'reused')
+            throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
           if (before) return { ok: true, body: before.answer as WireItem, replayed: true } // what was remembered under the same fingerprint
           const item = await told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call)
           const answer = answered(item)
@@ -75,13 +80,23 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
       return { ok: true, body: renderItem(item) }
     },
     list: ({ query }) =>
-      pageOf(query, async (limit) => {
-        const { q, brand, category, status, starting_after: after } = query
-        const [last] = after === undefined ? [] : await itemsBySku(pool, [after])
-        if (after !== undefined && last === undefined) throw invalidCursor(after)
-        const items = await listItems(pool, { q: q ?? null, brand: brand ?? null, category: category ?? null, status: status ?? null, before: last?.number ?? null, limit })
-        return items.map(renderItem)
-      }, (item) => item.sku),
+      pageOf(query, {
+        read: async (limit) => {
+          const { q, brand, category, status, starting_after: after } = query
+          const [last] = after === undefined ? [] : await itemsBySku(pool, [after])
+          if (after !== undefined && last === undefined) throw invalidCursor(after)
+          return listItems(pool, {
+            q: q ?? null,
+            brand: brand ?? null,
+            category: category ?? null,
+            status: status ?? null,
+            before: last?.number ?? null,
+            limit,
+          })
+        },
+        render: renderItem,
+        cursorOf: (item) => item.sku,
+      }),
   }
 }
 
@@ -90,7 +105,16 @@ const UNIQUE_VIOLATION = '23505'
 type Creation = Parameters<Handlers['items']['create']>[0]['body']
 
 const fieldsOf = (body: Creation): ItemFields => ({
-  sku: body.sku, name: body.name, description: body.description ?? null, brand: body.brand ?? null, category: body.category ?? null,
-  price: body.price ?? null, barcode: body.barcode ?? null, attributes: body.attributes ?? {}, metadata: body.metadata ?? {},
-  safetyStock: body.safety_stock ?? 0, reorderPoint: body.reorder_point ?? null, status: 'active',
+  sku: body.sku,
+  name: body.name,
+  description: body.description ?? null,
+  brand: body.brand ?? null,
+  category: body.category ?? null,
+  price: body.price ?? null,
+  barcode: body.barcode ?? null,
+  attributes: body.attributes ?? {},
+  metadata: body.metadata ?? {},
+  safetyStock: body.safety_stock ?? 0,
+  reorderPoint: body.reorder_point ?? null,
+  status: 'active',
 })

@@ -3,15 +3,20 @@ import type { Answer } from '../service.ts'
 
 const DEFAULT_LIMIT = 20
 
-export type Page<Row> = { object: 'list'; data: Row[]; has_more: boolean; next_cursor: string | null }
+export type Page<Wire> = { object: 'list'; data: Wire[]; has_more: boolean; next_cursor: string | null }
 
-export const pageOf = async <Row>(
-  query: { readonly limit?: number }, read: (limit: number) => Promise<Row[]>, cursorOf: (row: Row) => string,
-): Promise<Answer<Page<Row>>> => {
+export type Rows<Row, Wire> = {
+  readonly read: (limit: number) => Promise<readonly Row[]>
+  readonly render: (row: Row) => Wire
+  /** Names the place of a row, for `starting_after`. */
+  readonly cursorOf: (row: Row) => string
+}
+
+export const pageOf = async <Row, Wire>(query: { readonly limit?: number }, { read, render, cursorOf }: Rows<Row, Wire>): Promise<Answer<Page<Wire>>> => {
   const limit = query.limit ?? DEFAULT_LIMIT
   const rows = await read(limit + 1)
-  const data = rows.slice(0, limit)
-  const last = data.at(-1)
+  const shown = rows.slice(0, limit)
+  const last = shown.at(-1)
   const more = rows.length > limit && last !== undefined
-  return { ok: true, body: { object: 'list', data, has_more: more, next_cursor: more ? cursorOf(last) : null } }
+  return { ok: true, body: { object: 'list', data: shown.map(render), has_more: more, next_cursor: more ? cursorOf(last) : null } }
 }

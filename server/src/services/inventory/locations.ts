@@ -3,7 +3,15 @@ import { Fault } from '../../storage/fault.ts'
 import { appendEvent } from '../../storage/events.ts'
 import { lookUpKey, rememberKey } from '../../storage/idempotency.ts'
 import { hasStock } from '../../storage/levels.ts'
-import { insertLocation, listLocations, locationsChangedAfter, lockLocation, setLocationSequence, updateLocation, type Location } from '../../storage/locations.ts'
+import {
+  insertLocation,
+  listLocations,
+  locationsChangedAfter,
+  lockLocation,
+  setLocationSequence,
+  updateLocation,
+  type Location,
+} from '../../storage/locations.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
@@ -14,9 +22,18 @@ import { keyOf, Refused } from './submit.ts'
 
 export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['locations'] => {
   /** Tells what became of a location, as the last thing in its transaction. */
-  const told = async (connection: Connection, type: 'location.created' | 'location.updated' | 'location.deactivated', location: Location, call: Call): Promise<Location> => {
+  const told = async (
+    connection: Connection,
+    type: 'location.created' | 'location.updated' | 'location.deactivated',
+    location: Location,
+    call: Call,
+  ): Promise<Location> => {
     const sequence = await appendEvent(connection, {
-      type, subject: { kind: 'location', id: location.code, version: location.version }, actor: call.caller.principal, requestId: call.requestId, data: renderLocation(location),
+      type,
+      subject: { kind: 'location', id: location.code, version: location.version },
+      actor: call.caller.principal,
+      requestId: call.requestId,
+      data: renderLocation(location),
     })
     await setLocationSequence(connection, location.number, sequence)
     return { ...location, sequence }
@@ -37,11 +54,19 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
       try {
         return await transaction(pool, async (connection) => {
           const before = key && (await lookUpKey(connection, key))
-          if (before === 'reused') throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+          if (before === 'reused')
+            throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
           if (before) return { ok: true, body: before.answer as WireLocation, replayed: true } // what was remembered under the same fingerprint
           const inserted = await insertLocation(connection, {
-            code: body.code, name: body.name, kind: body.kind ?? 'warehouse', priority: body.priority ?? 100, address: body.address ?? null,
-            latitude: body.latitude ?? null, longitude: body.longitude ?? null, metadata: body.metadata ?? {}, status: 'active',
+            code: body.code,
+            name: body.name,
+            kind: body.kind ?? 'warehouse',
+            priority: body.priority ?? 100,
+            address: body.address ?? null,
+            latitude: body.latitude ?? null,
+            longitude: body.longitude ?? null,
+            metadata: body.metadata ?? {},
+            status: 'active',
           })
           const answer = answered(await told(connection, 'location.created', inserted, call))
           if (key && answer.ok) await rememberKey(connection, key, answer.body)
@@ -78,13 +103,16 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
       return { ok: true, body: renderLocation(location) }
     },
     list: ({ query }) =>
-      pageOf(query, async (limit) => {
-        const { status, kind, starting_after: after } = query
-        const last = after === undefined ? undefined : await catalog.location(after)
-        if (after !== undefined && last === undefined) throw invalidCursor(after)
-        const locations = await listLocations(pool, { status: status ?? null, kind: kind ?? null, before: last?.number ?? null, limit })
-        return locations.map(renderLocation)
-      }, (location) => location.code),
+      pageOf(query, {
+        read: async (limit) => {
+          const { status, kind, starting_after: after } = query
+          const last = after === undefined ? undefined : await catalog.location(after)
+          if (after !== undefined && last === undefined) throw invalidCursor(after)
+          return listLocations(pool, { status: status ?? null, kind: kind ?? null, before: last?.number ?? null, limit })
+        },
+        render: renderLocation,
+        cursorOf: (location) => location.code,
+      }),
   }
 }
 

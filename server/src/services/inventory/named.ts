@@ -4,13 +4,19 @@ import type { Catalog, CatalogItem, CatalogLocation } from './catalog.ts'
 import { Refused } from './submit.ts'
 
 /** The items of lines, by sku. Throws `not_found`, or `item_archived` unless archived items will do. */
-export const namedItems = async (catalog: Catalog, lines: readonly { readonly sku: string }[], { archived }: { archived: 'refused' | 'taken' }): Promise<(sku: string) => ItemNumber> => {
+export const namedItems = async (
+  catalog: Catalog,
+  lines: readonly { readonly sku: string }[],
+  { archived }: { archived: 'refused' | 'taken' },
+): Promise<(sku: string) => ItemNumber> => {
   const found = catalog.bySku(new Set(lines.map((line) => line.sku)))
   const items = found instanceof Promise ? await found : found
   const errors = lines.flatMap(({ sku }, index) => (items.has(sku) ? [] : [{ param: `lines[${index}].sku`, message: `there is no item ${sku}` }]))
   if (errors.length > 0) throw new Refused('not_found', errors.map((error) => error.message).join('; '), { errors })
   if (archived === 'refused') {
-    const gone = lines.flatMap(({ sku }, index) => (items.get(sku)?.status === 'archived' ? [{ param: `lines[${index}].sku`, message: `${sku} is archived` }] : []))
+    const gone = lines.flatMap(({ sku }, index) =>
+      items.get(sku)?.status === 'archived' ? [{ param: `lines[${index}].sku`, message: `${sku} is archived` }] : [],
+    )
     if (gone.length > 0) throw new Refused('item_archived', gone.map((error) => error.message).join('; '), { errors: gone })
   }
   return (sku) => numberOf(items, sku)
@@ -44,4 +50,6 @@ export const namedId = (kind: IdKind, id: string): Uuid => {
 
 /** The place in a list that a cursor names. */
 export const invalidCursor = (cursor: string): Refused =>
-  new Refused('invalid_request', 'starting_after is no place in this list', { errors: [{ param: 'starting_after', message: `${cursor} is neither an id nor a next_cursor of this list` }] })
+  new Refused('invalid_request', 'starting_after is no place in this list', {
+    errors: [{ param: 'starting_after', message: `${cursor} is neither an id nor a next_cursor of this list` }],
+  })

@@ -46,17 +46,27 @@ export const itemsOf = (answer: DocumentAnswer): ItemNumber[] => {
 export const renderShortage = (shortage: Shortage, names: Names, nextExpiryAt: number | null): WireShortage => ({
   sku: names.sku(shortage.item),
   location: shortage.location === null ? null : names.code(shortage.location),
-  requested: shortage.requested, available: shortage.available, held: shortage.held,
+  requested: shortage.requested,
+  available: shortage.available,
+  held: shortage.held,
   next_expiry_at: nextExpiryAt === null ? null : iso(nextExpiryAt),
-  incoming: shortage.incoming, level_version: shortage.levelVersion,
+  incoming: shortage.incoming,
+  level_version: shortage.levelVersion,
 })
 
 export const renderHold = (hold: Hold, names: Names): WireHold => ({
-  object: 'hold', id: encodeId('hold', hold.id), status: hold.status, reference: hold.reference, mode: hold.mode,
+  object: 'hold',
+  id: encodeId('hold', hold.id),
+  status: hold.status,
+  reference: hold.reference,
+  mode: hold.mode,
   lines: holdLines(hold, names),
   shortages: hold.shortages.map((shortage) => renderShortage(shortage, names, null)),
-  expires_at: iso(hold.expiresAt), created_at: iso(hold.createdAt), ended_at: hold.endedAt === null ? null : iso(hold.endedAt),
-  version: hold.version, metadata: { ...hold.metadata },
+  expires_at: iso(hold.expiresAt),
+  created_at: iso(hold.createdAt),
+  ended_at: hold.endedAt === null ? null : iso(hold.endedAt),
+  version: hold.version,
+  metadata: { ...hold.metadata },
 })
 
 const holdLines = (hold: Hold, names: Names): WireHold['lines'] => {
@@ -65,10 +75,22 @@ const holdLines = (hold: Hold, names: Names): WireHold['lines'] => {
     if (hold.allocations[index - 1]?.item === item) continue
     const allocations = hold.allocations.filter((allocation) => allocation.item === item)
     lines.push({
-      sku: names.sku(item), quantity: total(allocations, 'quantity'), held: total(allocations, 'held'), committed: total(allocations, 'committed'),
-      shipped: total(allocations, 'shipped'), released: total(allocations, 'released'), returned: total(allocations, 'returned'),
-      allocations: allocations.map(({ location, quantity, held, committed, shipped, released, levelVersion }) =>
-        ({ location: names.code(location), quantity, held, committed, shipped, released, level_version: levelVersion })),
+      sku: names.sku(item),
+      quantity: total(allocations, 'quantity'),
+      held: total(allocations, 'held'),
+      committed: total(allocations, 'committed'),
+      shipped: total(allocations, 'shipped'),
+      released: total(allocations, 'released'),
+      returned: total(allocations, 'returned'),
+      allocations: allocations.map(({ location, quantity, held, committed, shipped, released, levelVersion }) => ({
+        location: names.code(location),
+        quantity,
+        held,
+        committed,
+        shipped,
+        released,
+        level_version: levelVersion,
+      })),
     })
   }
   return lines
@@ -88,24 +110,38 @@ const rendered = (answer: DocumentAnswer, sequence: number, names: Names): WireH
     case 'receipt': {
       const { id, location, lines, ...rest } = answer.receipt
       return {
-        object: 'receipt', id: encodeId('receipt', id), location: names.code(location),
-        lines: lines.map(({ item, quantity, levelVersion }) => ({ sku: names.sku(item), quantity, level_version: levelVersion })), ...noted(rest, sequence),
+        object: 'receipt',
+        id: encodeId('receipt', id),
+        location: names.code(location),
+        lines: lines.map(({ item, quantity, levelVersion }) => ({ sku: names.sku(item), quantity, level_version: levelVersion })),
+        ...noted(rest, sequence),
       }
     }
     case 'adjustment': {
       const { id, location, reason, lines, ...rest } = answer.adjustment
       return {
-        object: 'adjustment', id: encodeId('adjustment', id), location: names.code(location), reason: reason as WireAdjustment['reason'], // was checked at the door
-        lines: lines.map(({ item, quantity, from, to, levelVersion }) => ({ sku: names.sku(item), quantity, from, to, level_version: levelVersion })), ...noted(rest, sequence),
+        object: 'adjustment',
+        id: encodeId('adjustment', id),
+        location: names.code(location),
+        reason: reason as WireAdjustment['reason'], // was checked at the door
+        lines: lines.map(({ item, quantity, from, to, levelVersion }) => ({ sku: names.sku(item), quantity, from, to, level_version: levelVersion })),
+        ...noted(rest, sequence),
       }
     }
     case 'shipment': {
       const { id, hold, lines, ...rest } = answer.shipment
       return {
-        object: 'shipment', id: encodeId('shipment', id), hold: encodeId('hold', hold),
+        object: 'shipment',
+        id: encodeId('shipment', id),
+        hold: encodeId('hold', hold),
         lines: lines.map(({ item, quantity, allocations }) => ({
-          sku: names.sku(item), quantity,
-          allocations: allocations.map((allocation) => ({ location: names.code(allocation.location), quantity: allocation.quantity, level_version: allocation.levelVersion })),
+          sku: names.sku(item),
+          quantity,
+          allocations: allocations.map((allocation) => ({
+            location: names.code(allocation.location),
+            quantity: allocation.quantity,
+            level_version: allocation.levelVersion,
+          })),
         })),
         ...noted(rest, sequence),
       }
@@ -113,23 +149,40 @@ const rendered = (answer: DocumentAnswer, sequence: number, names: Names): WireH
     case 'return': {
       const { id, hold, location, lines, ...rest } = answer.return
       return {
-        object: 'return', id: encodeId('return', id), hold: hold === null ? null : encodeId('hold', hold), location: names.code(location),
-        lines: lines.map(({ item, quantity, to, levelVersion }) => ({ sku: names.sku(item), quantity, to, level_version: levelVersion })), ...noted(rest, sequence),
+        object: 'return',
+        id: encodeId('return', id),
+        hold: hold === null ? null : encodeId('hold', hold),
+        location: names.code(location),
+        lines: lines.map(({ item, quantity, to, levelVersion }) => ({ sku: names.sku(item), quantity, to, level_version: levelVersion })),
+        ...noted(rest, sequence),
       }
     }
   }
 }
 
-const noted = ({ reference, metadata, createdAt }: { reference: string | null; metadata: Readonly<Record<string, string>>; createdAt: number }, sequence: number) =>
-  ({ reference, metadata: { ...metadata }, created_at: iso(createdAt), sequence })
+const noted = (
+  { reference, metadata, createdAt }: { reference: string | null; metadata: Readonly<Record<string, string>>; createdAt: number },
+  sequence: number,
+) => ({ reference, metadata: { ...metadata }, created_at: iso(createdAt), sequence })
 
 const counts = (level: StoodLevel) => ({
-  on_hand: onHand(level), available: level.available, held: level.held, committed: level.committed, damaged: level.damaged,
-  quality_control: level.quality_control, incoming: level.incoming, safety_stock: level.safetyStock, available_to_sell: availableToSell(level),
+  on_hand: onHand(level),
+  available: level.available,
+  held: level.held,
+  committed: level.committed,
+  damaged: level.damaged,
+  quality_control: level.quality_control,
+  incoming: level.incoming,
+  safety_stock: level.safetyStock,
+  available_to_sell: availableToSell(level),
 })
 
 export const renderLevel = (level: StoodLevel, names: Names): WireLevel => ({
-  object: 'stock_level', sku: names.sku(level.item), location: names.code(level.location), ...counts(level), version: level.version,
+  object: 'stock_level',
+  sku: names.sku(level.item),
+  location: names.code(level.location),
+  ...counts(level),
+  version: level.version,
   updated_at: level.updatedAt === null ? null : iso(level.updatedAt),
 })
 
@@ -140,10 +193,21 @@ export const renderTotal = (levels: readonly StoodLevel[]) => {
   return sum
 }
 
+/** An entry has no number of its own: its sequence and its movement name it. */
+export const entryId = ({ sequence, item, location, from, to }: WrittenEntry): string => `ent_${sequence}-${item}-${location}-${from}-${to}`
+
 export const renderEntry = (entry: WrittenEntry, names: Names): WireEntry => ({
-  object: 'ledger_entry', id: `ent_${entry.sequence}-${entry.item}-${entry.location}-${entry.from}-${entry.to}`, sequence: entry.sequence,
-  sku: names.sku(entry.item), location: names.code(entry.location), from: entry.from, to: entry.to, quantity: entry.quantity,
-  level_version: entry.levelVersion, document: encodeId(entry.document.kind, entry.document.id), occurred_at: iso(entry.occurredAt),
+  object: 'ledger_entry',
+  id: entryId(entry),
+  sequence: entry.sequence,
+  sku: names.sku(entry.item),
+  location: names.code(entry.location),
+  from: entry.from,
+  to: entry.to,
+  quantity: entry.quantity,
+  level_version: entry.levelVersion,
+  document: encodeId(entry.document.kind, entry.document.id),
+  occurred_at: iso(entry.occurredAt),
 })
 
 const documentKinds: ReadonlySet<string> = new Set(['hold', 'receipt', 'adjustment', 'shipment', 'return'])
@@ -152,25 +216,52 @@ export const isDocument = (data: unknown): data is DocumentAnswer =>
   typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string' && documentKinds.has(data.kind)
 
 export const renderEvent = (event: WrittenEvent, names: Names): WireEvent => ({
-  object: 'event', id: encodeId('event', eventUuid(event.occurredAt, 0, event.sequence)), type: event.type as WireEvent['type'], // written from the same list
-  occurred_at: iso(event.occurredAt), sequence: event.sequence,
+  object: 'event',
+  id: encodeId('event', eventUuid(event.occurredAt, 0, event.sequence)),
+  type: event.type as WireEvent['type'], // written from the same list
+  occurred_at: iso(event.occurredAt),
+  sequence: event.sequence,
   subject: {
-    object: event.subject.kind, version: event.subject.version,
+    object: event.subject.kind,
+    version: event.subject.version,
     id: documentKinds.has(event.subject.kind) ? encodeId(event.subject.kind as DocumentAnswer['kind'], event.subject.id as Uuid) : event.subject.id, // just asked
   },
-  actor: event.actor, request_id: event.requestId,
+  actor: event.actor,
+  request_id: event.requestId,
   data: isDocument(event.data) ? renderAnswer(event.data, event.sequence, names) : event.data,
 })
 
 export const renderItem = (item: Item): WireItem => ({
-  object: 'item', sku: item.sku, name: item.name, description: item.description, brand: item.brand, category: item.category,
-  price: item.price === null ? null : { ...item.price }, barcode: item.barcode, attributes: { ...item.attributes }, metadata: { ...item.metadata },
-  safety_stock: item.safetyStock, reorder_point: item.reorderPoint, status: item.status, version: item.version,
-  created_at: iso(item.createdAt), updated_at: iso(item.updatedAt),
+  object: 'item',
+  sku: item.sku,
+  name: item.name,
+  description: item.description,
+  brand: item.brand,
+  category: item.category,
+  price: item.price === null ? null : { ...item.price },
+  barcode: item.barcode,
+  attributes: { ...item.attributes },
+  metadata: { ...item.metadata },
+  safety_stock: item.safetyStock,
+  reorder_point: item.reorderPoint,
+  status: item.status,
+  version: item.version,
+  created_at: iso(item.createdAt),
+  updated_at: iso(item.updatedAt),
 })
 
 export const renderLocation = (location: Location): WireLocation => ({
-  object: 'location', code: location.code, name: location.name, kind: location.kind, priority: location.priority,
-  address: location.address === null ? null : { ...location.address }, latitude: location.latitude, longitude: location.longitude,
-  metadata: { ...location.metadata }, status: location.status, version: location.version, created_at: iso(location.createdAt), updated_at: iso(location.updatedAt),
+  object: 'location',
+  code: location.code,
+  name: location.name,
+  kind: location.kind,
+  priority: location.priority,
+  address: location.address === null ? null : { ...location.address },
+  latitude: location.latitude,
+  longitude: location.longitude,
+  metadata: { ...location.metadata },
+  status: location.status,
+  version: location.version,
+  created_at: iso(location.createdAt),
+  updated_at: iso(location.updatedAt),
 })

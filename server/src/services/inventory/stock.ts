@@ -12,7 +12,7 @@ import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor, namedId, namedItem, namedItems, namedLocation } from './named.ts'
-import { iso, renderEntry, renderLevel, renderTotal } from './render.ts'
+import { entryId, iso, renderEntry, renderLevel, renderTotal } from './render.ts'
 import { Refused } from './submit.ts'
 
 export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels' | 'availability' | 'ledger_entries'> => {
@@ -23,15 +23,24 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
     for (let attempt = 0; ; attempt += 1) {
       const found = await read()
       if (minSequence === undefined || found.sequence >= minSequence) return found
-      if (attempt === FRESH_ATTEMPTS) throw new Refused('unavailable', `sequence ${minSequence} is not here yet; the latest is ${found.sequence}`, { retryAfterSeconds: 1 })
+      if (attempt === FRESH_ATTEMPTS)
+        throw new Refused('unavailable', `sequence ${minSequence} is not here yet; the latest is ${found.sequence}`, { retryAfterSeconds: 1 })
       await wait(FRESH_WAIT_MS)
     }
   }
   const availabilityOf = (sku: string, levels: readonly StoodLevel[], now: number) => {
-    const locations = levels.map((level) => ({ location: catalog.code(level.location), available_to_sell: availableToSell(level), level_version: level.version }))
+    const locations = levels.map((level) => ({
+      location: catalog.code(level.location),
+      available_to_sell: availableToSell(level),
+      level_version: level.version,
+    }))
     return {
-      object: 'availability' as const, sku, available_to_sell: locations.reduce((sum, location) => sum + location.available_to_sell, 0),
-      locations, as_of: iso(now), stale: false,
+      object: 'availability' as const,
+      sku,
+      available_to_sell: locations.reduce((sum, location) => sum + location.available_to_sell, 0),
+      locations,
+      as_of: iso(now),
+      stale: false,
     }
   }
 
@@ -41,7 +50,8 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         const item = await namedItem(catalog, params.sku)
         const { levels, sequence } = await fresh(query.min_sequence, () => readLevels([item.number]))
         return {
-          ok: true, sequence,
+          ok: true,
+          sequence,
           body: { object: 'item_stock', sku: item.sku, total: renderTotal(levels), locations: levels.map((level) => renderLevel(level, catalog)) },
         }
       },
@@ -55,13 +65,17 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
           throw new Refused('invalid_request', 'low is of now, not of the past', { errors: [{ param: 'low', message: 'cannot be asked together with as_of' }] })
         const after = query.starting_after === undefined ? null : levelPlace(query.starting_after)
         let sequence = 0
-        const answer = await pageOf(query, async (limit) => {
-          const filter = { item, location, low: query.low === true, after, limit }
-          const read = await fresh(query.min_sequence, () => (at === null ? listLevels(pool, filter) : levelsAsOf(pool, at, filter)))
-          sequence = read.sequence
-          await catalog.remember(read.levels.map((level) => level.item))
-          return read.levels.map((level) => ({ ...renderLevel(level, catalog), cursor: `${level.item}.${level.location}` }))
-        }, (row) => row.cursor)
+        const answer = await pageOf(query, {
+          read: async (limit) => {
+            const filter = { item, location, low: query.low === true, after, limit }
+            const read = await fresh(query.min_sequence, () => (at === null ? listLevels(pool, filter) : levelsAsOf(pool, at, filter)))
+            sequence = read.sequence
+            await catalog.remember(read.levels.map((level) => level.item))
+            return read.levels
+          },
+          render: (level) => renderLevel(level, catalog),
+          cursorOf: (level) => `${level.item}.${level.location}`,
+        })
         return answer.ok ? { ...answer, sequence } : answer
       },
     },
@@ -86,12 +100,18 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
 
         const lines = []
         for (const { sku, quantity, location } of body.lines)
-          lines.push({ item: item(sku), quantity, location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number })
+          lines.push({
+            item: item(sku),
+            quantity,
+            location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number,
+          })
         const plan = planOf(lines, levels, catalog.candidates(), body.strategy ?? 'priority', body.destination ?? null)
         const rendered = skus.map((sku) => {
           const part = plan.get(item(sku))
           return {
-            sku, quantity: part?.quantity ?? 0, missing: part?.missing ?? 0,
+            sku,
+            quantity: part?.quantity ?? 0,
+            missing: part?.missing ?? 0,
             allocations: (part?.allocations ?? []).map(({ location, quantity }) => ({ location: catalog.code(location), quantity })),
           }
         })
@@ -106,14 +126,25 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         const hold = query.hold === undefined ? null : namedId('hold', query.hold)
         const documents = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
         const before = query.starting_after === undefined ? null : entryPlace(query.starting_after)
-        return pageOf(query, async (limit) => {
-          const entries = await listEntries(pool, {
-            item, location, documents, from: query.from ?? null, to: query.to ?? null, since: query.since === undefined ? null : instantOf(query.since),
-            until: query.until === undefined ? null : instantOf(query.until), before, limit,
-          })
-          await catalog.remember(entries.map((entry) => entry.item))
-          return entries.map((entry) => renderEntry(entry, catalog))
-        }, (entry) => entry.id)
+        return pageOf(query, {
+          read: async (limit) => {
+            const entries = await listEntries(pool, {
+              item,
+              location,
+              documents,
+              from: query.from ?? null,
+              to: query.to ?? null,
+              since: query.since === undefined ? null : instantOf(query.since),
+              until: query.until === undefined ? null : instantOf(query.until),
+              before,
+              limit,
+            })
+            await catalog.remember(entries.map((entry) => entry.item))
+            return entries
+          },
+          render: (entry) => renderEntry(entry, catalog),
+          cursorOf: entryId,
+        })
       },
     },
   }
@@ -143,7 +174,13 @@ type WantedLine = { readonly item: ItemNumber; readonly quantity: number; readon
 type PlannedLine = { quantity: number; missing: number; allocations: { location: StoodLevel['location']; quantity: number }[] }
 
 /** Where lines would be taken from now, as a hold would take them: those that name a location first. */
-const planOf = (lines: readonly WantedLine[], levels: readonly StoodLevel[], candidates: Parameters<typeof source>[1], strategy: Parameters<typeof source>[3], destination: Parameters<typeof source>[4]) => {
+const planOf = (
+  lines: readonly WantedLine[],
+  levels: readonly StoodLevel[],
+  candidates: Parameters<typeof source>[1],
+  strategy: Parameters<typeof source>[3],
+  destination: Parameters<typeof source>[4],
+) => {
   const left = new Map(levels.map((level) => [levelKey(level.item, level.location), availableToSell(level)]))
   const plan = new Map<ItemNumber, PlannedLine>()
   const take = (item: ItemNumber, location: StoodLevel['location'], quantity: number) => {
@@ -154,7 +191,8 @@ const planOf = (lines: readonly WantedLine[], levels: readonly StoodLevel[], can
   for (const { item, quantity, location } of lines)
     if (location !== null) take(item, location, Math.max(0, Math.min(quantity, left.get(levelKey(item, location)) ?? 0)))
   const anywhere = summedByItem(lines.filter((line) => line.location === null))
-  for (const { item, location, quantity } of source(anywhere, candidates, (item, location) => left.get(levelKey(item, location)) ?? 0, strategy, destination).allocations)
+  for (const { item, location, quantity } of source(anywhere, candidates, (item, location) => left.get(levelKey(item, location)) ?? 0, strategy, destination)
+    .allocations)
     take(item, location, quantity)
   for (const line of plan.values()) line.missing = line.quantity - line.allocations.reduce((sum, allocation) => sum + allocation.quantity, 0)
   return plan

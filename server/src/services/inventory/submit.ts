@@ -38,9 +38,12 @@ export const keyOf = ({ operation, input, call }: Pick<Asked, 'operation' | 'inp
  * Submits a command and answers its document. What cannot even become a command (an unknown sku, an archived item) is
  * refused, unless the key remembers that the same request was answered when it still could.
  */
-export const submitter = ({ ledger, pool, catalog, nextExpiry }: SubmitDeps) =>
+export const submitter =
+  ({ ledger, pool, catalog, nextExpiry }: SubmitDeps) =>
   async <Kind extends DocumentAnswer['kind']>(
-    asked: Asked, kind: Kind, makeCommand: () => Promise<Command>,
+    asked: Asked,
+    kind: Kind,
+    makeCommand: () => Promise<Command>,
   ): Promise<Answer<ReturnType<typeof renderAnswer<Extract<DocumentAnswer, { kind: Kind }>>>>> => {
     const key = keyOf(asked)
     const { call, dryRun } = asked
@@ -68,7 +71,11 @@ export const submitter = ({ ledger, pool, catalog, nextExpiry }: SubmitDeps) =>
 
 export type Submit = ReturnType<typeof submitter>
 
-const refusalOf = async (rejection: LedgerRejection | { readonly code: 'overloaded' | 'unavailable' }, catalog: Catalog, nextExpiry: NextExpiry): Promise<Refusal> => {
+const refusalOf = async (
+  rejection: LedgerRejection | { readonly code: 'overloaded' | 'unavailable' },
+  catalog: Catalog,
+  nextExpiry: NextExpiry,
+): Promise<Refusal> => {
   switch (rejection.code) {
     case 'insufficient_stock': {
       await catalog.remember(rejection.shortages.map((shortage) => shortage.item))
@@ -86,14 +93,22 @@ const refusalOf = async (rejection: LedgerRejection | { readonly code: 'overload
     case 'quantity_exceeds_remaining': {
       if (rejection.item !== null) await catalog.remember([rejection.item])
       const what = rejection.item === null ? 'units' : `of ${catalog.sku(rejection.item)}`
-      return { code: rejection.code, detail: `${encodeId('hold', rejection.hold)}: ${rejection.requested} ${what} asked, ${rejection.remaining} left`, remaining: rejection.remaining }
+      return {
+        code: rejection.code,
+        detail: `${encodeId('hold', rejection.hold)}: ${rejection.requested} ${what} asked, ${rejection.remaining} left`,
+        remaining: rejection.remaining,
+      }
     }
     case 'ttl_out_of_range':
-      return { code: rejection.code, detail: `${encodeId('hold', rejection.hold)} may live ${rejection.longestMs / 1000} seconds from when it was placed, and no longer` }
+      return {
+        code: rejection.code,
+        detail: `${encodeId('hold', rejection.hold)} may live ${rejection.longestMs / 1000} seconds from when it was placed, and no longer`,
+      }
     case 'version_conflict': {
       await catalog.remember([rejection.item])
       return {
-        code: rejection.code, current_version: rejection.current,
+        code: rejection.code,
+        current_version: rejection.current,
         detail: `${catalog.sku(rejection.item)} at ${catalog.code(rejection.location)} has version ${rejection.current}, not ${rejection.expected}`,
       }
     }

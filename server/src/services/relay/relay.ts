@@ -24,7 +24,7 @@ export const relay = ({ pool, bus, limits, onFault }: RelayDeps): Service<'relay
       const rows = await readOutbox(pool, limits.rows)
       for (const row of rows) {
         // A row's events are published in order, and a row that failed is published again from its start: at least once.
-        for (let after = row.first - 1; after < row.last; ) {
+        for (let after = row.first - 1; after < row.last;) {
           const events = await eventsAfter(pool, { after, upTo: row.last, types: null, limit: limits.events })
           const last = events.at(-1)
           if (last === undefined) throw new Error(`outbox ${row.first}–${row.last}: no events after ${after}`)

@@ -1,0 +1,131 @@
+// The only reader of the environment. What is set is checked all at once, so that a wrong start is mended in one go.
+import { resolve } from 'node:path'
+import { logLevels, type LogLevel } from './platform/log.ts'
+
+export type Config = {
+  readonly host: string
+  readonly port: number
+  /** Where /metrics is answered without a key. Without it, it is answered beside everything else, to whoever has a key. */
+  readonly metricsPort: number | undefined
+  readonly dataDir: string
+  readonly database: {
+    /** Without it, Holdfast runs a PostgreSQL of its own in the data directory. */
+    readonly url: string | undefined
+    /** Named statements. False behind a pooler in transaction mode, which knows no sessions. */
+    readonly prepare: boolean
+    readonly poolSize: number
+  }
+  readonly firstStart: { readonly adminEmail: string | undefined; readonly adminPassword: string | undefined; readonly apiKey: string | undefined }
+  readonly log: { readonly level: LogLevel; /** One line for every request, instead of only those that failed or were slow. */ readonly requests: boolean }
+  readonly holds: { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not right:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** @param environment  tests give their own; everybody else leaves it to the process */
+export const readConfig = (environment: Environment = process.env): Config => {
+  const problems: string[] = []
+  const read = <Name extends keyof typeof variables>(name: Name): ReturnType<(typeof variables)[Name]['read']> => {
+    const variable: Variable<unknown> = variables[name]
+    const given = environment[name]
+    // Set but empty is how compose files and CI say "not set". A secret may begin or end with a blank, nothing else may.
+    const text = given === undefined || given.trim() === '' ? variable.otherwise : variable.secret ? given : given.trim()
+    const value = text === undefined ? undefined : variable.read(text)
+    if (text !== undefined && value === undefined) {
+      const found = variable.secret ? 'what was found is not shown, because it may be a secret' : `found ${JSON.stringify(text)}`
+      problems.push(`${name}: ${found}; allowed is ${variable.allowed}`)
+    }
+    return value as ReturnType<(typeof variables)[Name]['read']> // undefined for an optional variable, or on the way to the throw below
+  }
+
+  const config: Config = {
+    host: need(read('HOST')),
+    port: need(read('PORT')),
+    metricsPort: read('HOLDFAST_METRICS_PORT'),
+    dataDir: need(read('HOLDFAST_DATA_DIR')),
+    database: { url: read('DATABASE_URL'), prepare: need(read('HOLDFAST_DATABASE_PREPARE')), poolSize: need(read('HOLDFAST_POOL_SIZE')) },
+    firstStart: { adminEmail: read('HOLDFAST_ADMIN_EMAIL'), adminPassword: read('HOLDFAST_ADMIN_PASSWORD'), apiKey: read('HOLDFAST_API_KEY') },
+    log: { level: need(read('HOLDFAST_LOG_LEVEL')), requests: need(read('HOLDFAST_LOG_REQUESTS')) },
+    holds: { defaultTtlSeconds: need(read('HOLDFAST_DEFAULT_TTL_SECONDS')), maxTtlSeconds: need(read('HOLDFAST_MAX_TTL_SECONDS')) },
+  }
+  if (config.holds.defaultTtlSeconds > config.holds.maxTtlSeconds) {
+    problems.push(
+      `HOLDFAST_DEFAULT_TTL_SECONDS: found ${config.holds.defaultTtlSeconds}; allowed is at most HOLDFAST_MAX_TTL_SECONDS, which is ${config.holds.maxTtlSeconds}`,
+    )
+  }
+  if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
+    problems.push(`HOLDFAST_METRICS_PORT: found ${config.metricsPort}; allowed is a port other than PORT`)
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return deepFrozen(config)
+}
+
+/** The variables of ours that are set and mean nothing: most of them are misspelt. */
+export const unknownVariables = (environment: Environment = process.env): string[] =>
+  Object.keys(environment).filter((name) => name.startsWith('HOLDFAST_') && !(name in variables) && !othersVariables.test(name))
+
+/** Read by the command line and the SDK, by other roles, and by tests. */
+const othersVariables = /^HOLDFAST_(URL|BASE_URL|OUTPUT|TEST_.*|BENCH_.*|[A-Z]+_URL)$/
+
+type Variable<Value> = {
+  /** The value, or undefined when the text is none. */
+  readonly read: (text: string) => Value | undefined
+  readonly allowed: string
+  readonly otherwise?: string
+  readonly secret?: true
+}
+
+const whole = (least: number, most: number, otherwise?: string): Variable<number> => ({
+  read: (text) => (/^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : undefined),
+  allowed: `a whole number from ${least} to ${most}`,
+  ...(otherwise === undefined ? {} : { otherwise }),
+})
+
+const yesOrNo = (otherwise: 'true' | 'false'): Variable<boolean> => ({
+  read: (text) => (text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : undefined),
+  allowed: 'true or false',
+  otherwise,
+})
+
+/** Ten years: beyond any cart, and far from where arithmetic on instants would end. */
+const LONGEST_TTL_SECONDS = 315_360_000
+
+const variables = {
+  HOST: { read: (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined), allowed: 'a host name or an address to listen on', otherwise: '127.0.0.1' },
+  PORT: whole(0, 65_535, '4000'),
+  HOLDFAST_METRICS_PORT: whole(0, 65_535),
+  HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
+  DATABASE_URL: {
+    read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'postgres://user:password@host:port/database', secret: true,
+  },
+  HOLDFAST_DATABASE_PREPARE: yesOrNo('true'),
+  // One process saturates two cores with this many; more only makes PostgreSQL switch between them.
+  HOLDFAST_POOL_SIZE: whole(2, 100, '10'),
+  HOLDFAST_ADMIN_EMAIL: { read: (text) => (/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(text) ? text.toLowerCase() : undefined), allowed: 'an e-mail address' },
+  HOLDFAST_ADMIN_PASSWORD: { read: (text) => (text.length >= 15 && text.length <= 128 ? text : undefined), allowed: '15 to 128 characters', secret: true },
+  HOLDFAST_API_KEY: {
+    read: (text) => (/^hf_[A-Za-z0-9_.~-]{29,197}$/.test(text) ? text : undefined),
+    allowed: 'hf_ and then letters, digits and _.~-, 32 to 200 characters in all', secret: true,
+  },
+  HOLDFAST_LOG_LEVEL: { read: (text) => logLevels.find((level) => level === text), allowed: logLevels.join(', '), otherwise: 'info' },
+  HOLDFAST_LOG_REQUESTS: yesOrNo('false'),
+  HOLDFAST_DEFAULT_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '900'),
+  HOLDFAST_MAX_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '604800'),
+} as const satisfies Record<string, Variable<unknown>>
+
+/** A variable with a default always has a value, or the problem has been noted and nobody gets to see the config. */
+const need = <Value>(value: Value | undefined): Value => value as Value // see above
+
+const deepFrozen = <Value extends object>(value: Value): Value => {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFrozen(inner)
+  return Object.freeze(value)
+}

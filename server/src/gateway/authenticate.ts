@@ -1,0 +1,34 @@
+// Who is asking: the key in the Authorization header, and nowhere else. Keys are never taken from cookies or addresses.
+import type { Operation } from '@holdfast/contract'
+import type { Caller } from '../services/service.ts'
+import { Refused } from './problem.ts'
+
+/** The caller behind a key. Answers at once when it is remembered; rejects when it cannot be found out now. */
+export type Identify = (key: string) => Caller | undefined | Promise<Caller | undefined>
+
+/** The key of a request, or a refusal that says how to send one. */
+export const keyIn = (authorization: string | undefined): string => {
+  if (authorization === undefined) {
+    throw new Refused({ code: 'unauthenticated', detail: 'No key was sent. Send Authorization: Bearer hf_…' }, { 'www-authenticate': 'Bearer' })
+  }
+  if (authorization.length > LONGEST_HEADER || authorization.slice(0, PREFIX.length).toLowerCase() !== PREFIX) throw wrongKey()
+  return authorization.slice(PREFIX.length).trim()
+}
+
+/** Let in, or refused. An unknown, a revoked and an expired key are told the same. */
+export const admitted = (caller: Caller | undefined, operation: Operation): Caller => {
+  if (caller === undefined) throw wrongKey()
+  if (!caller.scopes.has(operation.scope)) {
+    throw new Refused({ code: 'permission_denied', detail: `${operation.name} needs the scope ${operation.scope}, which this key does not have.` })
+  }
+  return caller
+}
+
+export const wrongKey = (): Refused =>
+  new Refused({ code: 'unauthenticated', detail: 'The key is not known, or may no longer be used.' }, { 'www-authenticate': 'Bearer error="invalid_token"' })
+
+export const identityAway = (): Refused => new Refused({ code: 'unavailable', detail: 'The key could not be checked just now; try again.' })
+
+const PREFIX = 'bearer '
+/** A key has at most 200 characters. */
+const LONGEST_HEADER = 300

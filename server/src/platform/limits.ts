@@ -1,0 +1,160 @@
+// Every bound of the server, with its unit in its name and its reason beside it. Nothing waits, grows or repeats without one.
+
+export type GatewayLimits = {
+  /** A document of 2,000 lines with long skus is about 400 KiB. */
+  readonly bodyBytes: number
+  /** A search text of 256 characters takes up to 3 KiB when it is percent-encoded. */
+  readonly urlBytes: number
+  readonly headerBytes: number
+  /** A longer one is refused before the request is looked at any further. */
+  readonly idempotencyKeyCharacters: number
+  /** Requests being answered at a time. One more is told `overloaded` at once, while those before it are still served in good time. */
+  readonly inFlight: number
+  /** Server-sent event streams at a time: each costs a query every fraction of a second. */
+  readonly streams: number
+  readonly connections: number
+  /** A request must have arrived whole by then, so that a slow sender does not keep a place. */
+  readonly requestMs: number
+  readonly headersMs: number
+  /** Longer than the idle time of the proxies in front (nginx: 60 s, AWS: 60 s), so that it is they who close. */
+  readonly keepAliveMs: number
+  /** How often the three above are looked at. */
+  readonly connectionCheckMs: number
+  /** Proxies close what is silent for a minute; some for 30 s. */
+  readonly heartbeatMs: number
+  /** What is under way when the process is asked to end may take this long. Kubernetes kills after 30 s. */
+  readonly drainMs: number
+  /** A request that took longer is logged. */
+  readonly slowMs: number
+  /** Faults of one request that are told. Whoever sends 2,000 wrong lines learns the rule from the first of them. */
+  readonly faultsTold: number
+  /** Values in a body up to which all faults are looked for; beyond, only the first. A full document of 2,000 lines has 8,000. */
+  readonly faultsSoughtInValues: number
+  /** What a refusal that names no time of its own tells the caller to wait. */
+  readonly retryAfterSeconds: number
+}
+
+const gateway: GatewayLimits = {
+  bodyBytes: 1_048_576,
+  urlBytes: 4_096,
+  headerBytes: 16_384,
+  idempotencyKeyCharacters: 255,
+  inFlight: 4_096,
+  streams: 256,
+  connections: 10_000,
+  requestMs: 15_000,
+  headersMs: 10_000,
+  keepAliveMs: 75_000,
+  connectionCheckMs: 5_000,
+  heartbeatMs: 15_000,
+  drainMs: 10_000,
+  slowMs: 1_000,
+  faultsTold: 100,
+  faultsSoughtInValues: 20_000,
+  retryAfterSeconds: 1,
+}
+
+export type IdentityLimits = {
+  /** A revoked key is refused after this long at the latest, in every process. */
+  readonly keyCacheMs: number
+  /** From this age on a key is asked for again while the old answer still serves, so that no request waits for it. */
+  readonly keyRefreshMs: number
+  readonly keysCached: number
+  /** Unknown keys remembered, so that a client with a wrong key does not ask the database each time. */
+  readonly unknownKeysCached: number
+  /** Keys that wait to be looked up. They go together in one statement, so that made-up keys cannot use up the connections. */
+  readonly lookups: number
+  /** `last_used_at` is told to the nearest minute and written off the requests' path. */
+  readonly lastUsedMs: number
+}
+
+const identity: IdentityLimits = {
+  keyCacheMs: 5_000,
+  keyRefreshMs: 3_000,
+  keysCached: 10_000,
+  unknownKeysCached: 1_000,
+  lookups: 1_000,
+  lastUsedMs: 60_000,
+}
+
+/** OWASP's least for argon2id: 19 MiB, twice, one lane. About 30 ms here. */
+const password = { memoryKiB: 19_456, passes: 2, lanes: 1, saltBytes: 16, hashBytes: 32 } as const
+
+const lifecycle = {
+  /** A part that has not stopped by then is left behind, and said so. The gateway has its own, longer one. */
+  stopMs: 10_000,
+} as const
+
+const ledger = {
+  /** Requests that wait for a batch. At 10,000 a second that is under half a second of work. */
+  queue: 4_096,
+  /** One transaction. Larger ones gain little, and make everybody in them wait longer. */
+  batch: 256,
+  /** Lines in one transaction: two documents of the largest size. */
+  batchLines: 4_000,
+  /** While one commits, the next locks and decides. A third would only wait for their locks. */
+  inFlight: 2,
+  /** Due holds that one short command has expired at a time. */
+  due: 1_000,
+  /** Times that it is decided again for that: a hundred thousand due holds of one item. */
+  deferrals: 100,
+  /** Times that a batch is run, with growing waits: about a third of a second. */
+  attempts: 6,
+} as const
+
+const database = {
+  /** Batches in flight, and one to spare for what comes after a lost connection. */
+  ledgerPool: 3,
+  /** Reads, the catalog, identity. */
+  readPool: 8,
+  /** Relay and timers: they wait for their own, never for a request's. */
+  backgroundPool: 4,
+  /** Nothing on a request's path takes this long unless something is wrong. */
+  statementMs: 10_000,
+  /** Who holds a lock longer than this is stuck; the batch is run again. */
+  lockMs: 1_000,
+} as const
+
+const catalog = {
+  /** Skus remembered with what is needed to hold them: about 300 bytes each. */
+  items: 200_000,
+  /** How long another process may take to hear of an archived item. */
+  refreshMs: 300,
+  /** Changed items read at a time. */
+  changes: 1_000,
+} as const
+
+const reads = {
+  /** Items in one statement. */
+  items: 1_000,
+  inFlight: 2,
+} as const
+
+const nextExpiry = {
+  /** Levels whose next expiry is remembered, and for how long. */
+  remembered: 10_000,
+  ttlMs: 1_000,
+  /** Active holds looked through for one level, the soonest first. */
+  depth: 5_000,
+} as const
+
+const relay = {
+  /** Outbox rows, and events of one row, read at a time. */
+  rows: 100,
+  events: 500,
+  pollMs: 100,
+  /** How often another process looks whether the leader is gone. */
+  leaderPollMs: 1_000,
+} as const
+
+const timers = {
+  sweepMs: 250,
+  sweep: 500,
+  upkeepMs: 60_000,
+  /** Keys are remembered for two days: the contract says at least one. */
+  keyAgeMs: 48 * 3_600_000,
+  keysForgotten: 5_000,
+  monthsAhead: 3,
+} as const
+
+export const limits = { gateway, identity, password, lifecycle, ledger, database, catalog, reads, nextExpiry, relay, timers } as const
