@@ -116,6 +116,7 @@ const day: fc.Arbitrary<Step[]> = fc
   .tuple(
     fc.tuple(...locations.map((where) => fc.tuple(opens, opens).map(([teas, cups]) => receiveStock([line(tea, teas), line(cup, cups)], { location: where })))),
     fc.tuple(placing([tea, cup], ['h1']), placing([tea, cup], ['h2'])),
+    fc.constantFrom<readonly Step[]>([], [], [executeHold('h1')], [executeHold('h1'), shipHold('h1')]),
     fc.array(fc.oneof({ weight: 8, arbitrary: commandOn([tea, cup], names) }, { weight: 3, arbitrary: wait }, { weight: 1, arbitrary: safetyStock }), {
       minLength: 5,
       maxLength: 40,

@@ -46,8 +46,12 @@ export const movements = (view: StockView) => {
     move: (item: ItemNumber, location: LocationNumber, from: Place, to: Place, quantity: number): number => {
       const before = view.level(item, location)
       const entry: Entry = { item, location, from, to, quantity, levelVersion: before.version + 1 }
-      touched.set(before, moved(touched.get(before) ?? before, entry))
-      entries.push(entry)
+      const left = touched.get(before)
+      touched.set(before, moved(left ?? before, entry))
+      // The same movement twice in one command is one entry: a line that named the location, and another that was sourced there.
+      const twin = left === undefined ? -1 : entries.findIndex((one) => one.item === item && one.location === location && one.from === from && one.to === to)
+      if (twin < 0) entries.push(entry)
+      else entries[twin] = { ...entry, quantity: quantity + (entries[twin]?.quantity ?? 0) }
       return entry.levelVersion
     },
     entries,

@@ -42,7 +42,8 @@ export const runBatch = async (requests: readonly Request[], { store, safetyStoc
     const state = stateOf(batch, safetyStockOf)
     const writing = changesOf(batch, state)
     const outcomes: (Pending | Deferred)[] = []
-    for (const request of requests) outcomes.push(await decideOne(request, batch, state, writing, dueLimit))
+    const dueOf = dueLookup(batch, state, dueLimit)
+    for (const request of requests) outcomes.push(await decideOne(request, batch, state, writing, dueOf))
     const first = writing.isEmpty() ? (await batch.abandon(), 0) : await batch.commit(writing.changes())
     return outcomes.map((outcome) => ('deferred' in outcome ? outcome : finished(outcome, first, batch.sequence)))
   } catch (error) {
@@ -61,7 +62,7 @@ const finished = ({ verdict, told, sequence, replayed }: Pending, first: number,
   sequence: told === null ? (sequence ?? seen) : first + told,
 })
 
-const decideOne = async (request: Request, batch: Batch, state: State, writing: Writing, dueLimit: number): Promise<Pending | Deferred> => {
+const decideOne = async (request: Request, batch: Batch, state: State, writing: Writing, dueOf: DueLookup): Promise<Pending | Deferred> => {
   const { command, key } = request
   if (key && !request.dryRun) {
     const known = writing.remembered(key.key)
@@ -86,7 +87,7 @@ const decideOne = async (request: Request, batch: Batch, state: State, writing: 
       ? decision.rejection.shortages.map((shortage) => shortage.item)
       : []
   if (short.length > 0) {
-    const due = (await batch.due(short, dueLimit)).filter((id) => !state.hasEnded(id))
+    const due = await dueOf(short)
     if (due.length > 0) return { deferred: true, due }
   }
   if (request.dryRun) return { verdict: decision.ok ? { ok: true, answer: decision.answer } : decision, told: null, sequence: null, replayed: false }
@@ -120,6 +121,25 @@ const wantedBy = (requests: readonly Request[]) => {
   return { holds: [...holds], levels: [...levels.values()], keys: [...keys] }
 }
 
+type DueLookup = (items: readonly ItemNumber[]) => Promise<Uuid[]>
+
+/** Due holds of items that have not ended in this batch. Asked once for the same items: when everybody is short of one item, that is one question. */
+const dueLookup = (batch: Batch, state: State, limit: number): DueLookup => {
+  const asked = new Map<string, { readonly ids: readonly Uuid[]; readonly complete: boolean }>()
+  return async (items) => {
+    const key = items.join()
+    let found = asked.get(key)
+    if (found === undefined || (!found.complete && found.ids.every(state.hasEnded))) {
+      // The database still counts the holds that have ended in this batch among the due ones: as many more are asked for.
+      const most = limit + state.ended()
+      const ids = await batch.due(items, most)
+      found = { ids, complete: ids.length < most }
+      asked.set(key, found)
+    }
+    return found.ids.filter((id) => !state.hasEnded(id)).slice(0, limit)
+  }
+}
+
 type State = ReturnType<typeof stateOf>
 
 /** The locked state, and what the commands so far have made of it. */
@@ -144,6 +164,7 @@ const stateOf = (batch: Batch, safetyStockOf: (item: ItemNumber) => number) => {
       for (const level of after) levels.set(levelKey(level.item, level.location), level)
       if (hold) holds.set(hold.id, hold)
     },
+    ended: () => [...holds.values()].filter((hold) => hold.status !== 'active').length,
     hasEnded: (id: Uuid) => (holds.get(id)?.status ?? 'active') !== 'active',
     /** The level as it was locked; nothing when there was none. */
     loaded: (level: Level) => loaded.get(levelKey(level.item, level.location)),

@@ -4,12 +4,12 @@ import type { Uuid } from '../domain/ids.ts'
 import type { Pool } from './pool.ts'
 
 export type DocumentKind = Exclude<DocumentAnswer['kind'], 'hold'>
-export type WrittenDocument<Kind extends DocumentKind> = { readonly sequence: number; readonly body: Extract<DocumentAnswer, { kind: Kind }> }
+export type WrittenDocument<Kind extends DocumentKind> = { readonly id: Uuid; readonly sequence: number; readonly body: Extract<DocumentAnswer, { kind: Kind }> }
 
 export const getDocument = async <Kind extends DocumentKind>(pool: Pool, kind: Kind, id: Uuid): Promise<WrittenDocument<Kind> | undefined> => {
   const { rows } = await pool.query({
     name: 'get-document',
-    text: 'select d.sequence, d.body from documents as d where d.kind = $1 and d.id = $2',
+    text: 'select d.id, d.sequence, d.body from documents as d where d.kind = $1 and d.id = $2',
     values: [kind, id],
   })
   return rows[0]
@@ -25,7 +25,7 @@ export const listDocuments = async <Kind extends DocumentKind>(
 ): Promise<WrittenDocument<Kind>[]> => {
   const { rows } = await pool.query(
     `
-select d.sequence, d.body
+select d.id, d.sequence, d.body
   from documents as d
  where d.kind = $1
    and ($2::text is null or d.reference = $2)

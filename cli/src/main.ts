@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { addHoldCommands } from './commands/hold.ts'
+import { addItemCommands } from './commands/item.ts'
+import { addLocationCommands } from './commands/location.ts'
+import { addServerCommands } from './commands/server.ts'
+import { addStockCommands } from './commands/stock.ts'
+import { report } from './output.ts'
+import { addGlobalOptions, isJson } from './session.ts'
+
+const program = new Command('holdfast')
+  .description('Counts stock and promises it to buyers without ever promising a unit twice.')
+  .exitOverride()
+  .showHelpAfterError('Give the command with --help to see how it is used.')
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `
+Exit codes:
+  0  done
+  1  a defect, or an answer nobody foresaw
+  2  wrong usage: nothing was sent
+  3  refused by the server, for instance not enough stock
+  4  the server cannot be reached or cannot answer now: worth another try`,
+  )
+
+addGlobalOptions(program)
+addServerCommands(program)
+addHoldCommands(program)
+addStockCommands(program)
+addItemCommands(program)
+addLocationCommands(program)
+
+// Whoever reads our answer may have seen enough, as `head` has; that is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error, { json: isJson(program) })
+}

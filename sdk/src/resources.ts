@@ -1,0 +1,361 @@
+// All that can be asked of Holdfast, resource by resource, as the contract's table of operations has it.
+import { listing, type Listing } from './pages.ts'
+import { type CallOptions, type MoveOptions, path, type StockReadOptions, type Transport, type WriteOptions } from './send.ts'
+import { follower, type StreamOptions } from './stream.ts'
+import type {
+  Adjustment,
+  AdjustmentFilter,
+  Availability,
+  AvailabilityAnswer,
+  CheckAvailability,
+  CreateAdjustment,
+  CreateItem,
+  CreateLocation,
+  CreateReceipt,
+  CreateReturn,
+  CreateShipment,
+  EventFilter,
+  EventStreamFilter,
+  ExecuteHold,
+  ExtendHold,
+  Hold,
+  HoldFilter,
+  Item,
+  ItemFilter,
+  ItemStock,
+  LedgerEntry,
+  LedgerEntryFilter,
+  Location,
+  LocationFilter,
+  PlaceHold,
+  Receipt,
+  ReceiptFilter,
+  Return,
+  ReturnFilter,
+  Shipment,
+  ShipmentFilter,
+  StockEvent,
+  StockLevel,
+  StockLevelFilter,
+  UpdateItem,
+  UpdateLocation,
+} from './words.ts'
+
+export function resources(transport: Transport) {
+  const { send } = transport
+  const list = listing(transport)
+  const follow = follower(transport)
+
+  return {
+    /** Things that are stocked, known by their sku. */
+    items: {
+      /**
+       * Makes an item.
+       * @example
+       * await stock.items.create({ sku: 'TEA-1', name: 'Earl Grey, 100 g', price: { amount: 695, currency: 'GBP' }, safetyStock: 2 })
+       */
+      create: (item: CreateItem, options?: WriteOptions): Promise<Item> => send({ method: 'POST', path: '/v1/items', body: item, keyed: true }, options),
+
+      /**
+       * Lists items, newest first.
+       * @example
+       * for await (const item of stock.items.list({ category: 'tea', status: 'active' })) console.log(item.sku, item.name)
+       */
+      list: (filter?: ItemFilter, options?: CallOptions): Listing<Item> => list('/v1/items', filter, options),
+
+      /**
+       * Reads an item.
+       * @example
+       * const item = await stock.items.get('TEA-1')
+       */
+      get: (sku: string, options?: CallOptions): Promise<Item> => send({ method: 'GET', path: path`/v1/items/${sku}` }, options),
+
+      /**
+       * Changes what is named and leaves the rest. With `ifVersion` only if nobody else has changed it meanwhile.
+       * @example
+       * const item = await stock.items.get('TEA-1')
+       * await stock.items.update(item.sku, { reorderPoint: 20, ifVersion: item.version })
+       */
+      update: (sku: string, changes: UpdateItem, options?: CallOptions): Promise<Item> =>
+        send({ method: 'PATCH', path: path`/v1/items/${sku}`, body: changes, once: changes.ifVersion !== undefined }, options),
+
+      /**
+       * Archives an item: it is kept, and can no longer be held or received.
+       * @example
+       * await stock.items.archive('TEA-1')
+       */
+      archive: (sku: string, options?: CallOptions): Promise<Item> => send({ method: 'DELETE', path: path`/v1/items/${sku}` }, options),
+    },
+
+    /** Places that hold stock, known by their code. */
+    locations: {
+      /**
+       * Makes a location.
+       * @example
+       * await stock.locations.create({ code: 'LON', name: 'London', kind: 'warehouse', latitude: 51.5, longitude: -0.1 })
+       */
+      create: (location: CreateLocation, options?: WriteOptions): Promise<Location> =>
+        send({ method: 'POST', path: '/v1/locations', body: location, keyed: true }, options),
+
+      /**
+       * Lists locations, newest first.
+       * @example
+       * for await (const location of stock.locations.list({ kind: 'store' })) console.log(location.code)
+       */
+      list: (filter?: LocationFilter, options?: CallOptions): Listing<Location> => list('/v1/locations', filter, options),
+
+      /**
+       * Reads a location.
+       * @example
+       * const location = await stock.locations.get('LON')
+       */
+      get: (code: string, options?: CallOptions): Promise<Location> => send({ method: 'GET', path: path`/v1/locations/${code}` }, options),
+
+      /**
+       * Changes what is named and leaves the rest. With `ifVersion` only if nobody else has changed it meanwhile.
+       * @example
+       * await stock.locations.update('LON', { priority: 1 })
+       */
+      update: (code: string, changes: UpdateLocation, options?: CallOptions): Promise<Location> =>
+        send({ method: 'PATCH', path: path`/v1/locations/${code}`, body: changes, once: changes.ifVersion !== undefined }, options),
+
+      /**
+       * Deactivates a location. Refused with `location_not_empty` while it has stock.
+       * @example
+       * await stock.locations.deactivate('LON')
+       */
+      deactivate: (code: string, options?: CallOptions): Promise<Location> => send({ method: 'DELETE', path: path`/v1/locations/${code}` }, options),
+    },
+
+    /** Stock that came from suppliers. */
+    receipts: {
+      /**
+       * Receives stock from a supplier.
+       * @example
+       * await stock.receipts.create({ location: 'LON', lines: [{ sku: 'TEA-1', quantity: 200 }], reference: 'PO-17' }, { idempotencyKey: 'PO-17' })
+       */
+      create: (receipt: CreateReceipt, options?: MoveOptions): Promise<Receipt> =>
+        send({ method: 'POST', path: '/v1/receipts', body: receipt, keyed: true }, options),
+
+      /**
+       * Lists receipts, newest first.
+       * @example
+       * const { data } = await stock.receipts.list({ reference: 'PO-17' }).page()
+       */
+      list: (filter?: ReceiptFilter, options?: CallOptions): Listing<Receipt> => list('/v1/receipts', filter, options),
+
+      /**
+       * Reads a receipt.
+       * @example
+       * const receipt = await stock.receipts.get('rcpt_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Receipt> => send({ method: 'GET', path: path`/v1/receipts/${id}` }, options),
+    },
+
+    /** Corrections of stock, and moves between its states. */
+    adjustments: {
+      /**
+       * Corrects what is available by a `delta`, or moves a `quantity` from one state to another.
+       * @example
+       * await stock.adjustments.create({ location: 'LON', lines: [{ sku: 'TEA-1', delta: -2 }], reason: 'lost' })
+       * await stock.adjustments.create({ location: 'LON', lines: [{ sku: 'CUP-2', quantity: 1, from: 'available', to: 'damaged' }], reason: 'damaged' })
+       */
+      create: (adjustment: CreateAdjustment, options?: MoveOptions): Promise<Adjustment> =>
+        send({ method: 'POST', path: '/v1/adjustments', body: adjustment, keyed: true }, options),
+
+      /**
+       * Lists adjustments, newest first.
+       * @example
+       * for await (const adjustment of stock.adjustments.list()) console.log(adjustment.reason, adjustment.lines)
+       */
+      list: (filter?: AdjustmentFilter, options?: CallOptions): Listing<Adjustment> => list('/v1/adjustments', filter, options),
+
+      /**
+       * Reads an adjustment.
+       * @example
+       * const adjustment = await stock.adjustments.get('adj_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Adjustment> => send({ method: 'GET', path: path`/v1/adjustments/${id}` }, options),
+    },
+
+    /** Promises of stock to one buyer for a limited time. */
+    holds: {
+      /**
+       * Holds stock for a buyer. Throws `insufficient_stock` (see `isInsufficientStock`) when it is not there.
+       * @example
+       * const hold = await stock.holds.place({ lines: [{ sku: 'TEA-1', quantity: 3 }], ttlSeconds: 900 }, { idempotencyKey: cart.id })
+       * await stock.holds.execute(hold.id)
+       */
+      place: (hold: PlaceHold, options?: MoveOptions): Promise<Hold> => send({ method: 'POST', path: '/v1/holds', body: hold, keyed: true }, options),
+
+      /**
+       * Lists holds, newest first.
+       * @example
+       * for await (const hold of stock.holds.list({ status: 'active' })) console.log(hold.id, hold.expiresAt)
+       */
+      list: (filter?: HoldFilter, options?: CallOptions): Listing<Hold> => list('/v1/holds', filter, options),
+
+      /**
+       * Reads a hold.
+       * @example
+       * const hold = await stock.holds.get('hold_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Hold> => send({ method: 'GET', path: path`/v1/holds/${id}` }, options),
+
+      /**
+       * Confirms the purchase, of all lines or of some. The rest is released, unless `final` is false.
+       * @example
+       * await stock.holds.execute('hold_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [{ sku: 'TEA-1', quantity: 2 }], final: false })
+       */
+      execute: (id: string, part: ExecuteHold = {}, options?: MoveOptions): Promise<Hold> =>
+        send({ method: 'POST', path: path`/v1/holds/${id}/execute`, body: part, keyed: true }, options),
+
+      /**
+       * Gives back what is still held.
+       * @example
+       * await stock.holds.release('hold_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      release: (id: string, options?: MoveOptions): Promise<Hold> =>
+        send({ method: 'POST', path: path`/v1/holds/${id}/release`, body: {}, keyed: true }, options),
+
+      /**
+       * Lets a hold live longer, counted from now.
+       * @example
+       * const { expiresAt } = await stock.holds.extend('hold_01jd8w2k5v7x9n3q4r6t8y0z1b', { ttlSeconds: 600 })
+       */
+      extend: (id: string, life: ExtendHold, options?: MoveOptions): Promise<Hold> =>
+        send({ method: 'POST', path: path`/v1/holds/${id}/extend`, body: life, keyed: true }, options),
+
+      /**
+       * Gives back everything that was not yet shipped, executed or not, and ends the hold.
+       * @example
+       * await stock.holds.cancel('hold_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      cancel: (id: string, options?: MoveOptions): Promise<Hold> =>
+        send({ method: 'POST', path: path`/v1/holds/${id}/cancel`, body: {}, keyed: true }, options),
+    },
+
+    /** What left for customers. */
+    shipments: {
+      /**
+       * Ships what was executed: all of it, or the lines that are named.
+       * @example
+       * await stock.shipments.create({ hold: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b', lines: [{ sku: 'TEA-1', quantity: 1 }] })
+       */
+      create: (shipment: CreateShipment, options?: MoveOptions): Promise<Shipment> =>
+        send({ method: 'POST', path: '/v1/shipments', body: shipment, keyed: true }, options),
+
+      /**
+       * Lists shipments, newest first.
+       * @example
+       * for await (const shipment of stock.shipments.list({ hold: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b' })) console.log(shipment.id)
+       */
+      list: (filter?: ShipmentFilter, options?: CallOptions): Listing<Shipment> => list('/v1/shipments', filter, options),
+
+      /**
+       * Reads a shipment.
+       * @example
+       * const shipment = await stock.shipments.get('ship_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Shipment> => send({ method: 'GET', path: path`/v1/shipments/${id}` }, options),
+    },
+
+    /** What came back from customers. */
+    returns: {
+      /**
+       * Takes back what a customer returns: to what can be sold, or to `quality_control` or `damaged`.
+       * @example
+       * await stock.returns.create({ location: 'LON', hold: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b', lines: [{ sku: 'TEA-1', quantity: 1, to: 'quality_control' }] })
+       */
+      create: (returned: CreateReturn, options?: MoveOptions): Promise<Return> =>
+        send({ method: 'POST', path: '/v1/returns', body: returned, keyed: true }, options),
+
+      /**
+       * Lists returns, newest first.
+       * @example
+       * for await (const returned of stock.returns.list({ reference: 'RMA-9' })) console.log(returned.lines)
+       */
+      list: (filter?: ReturnFilter, options?: CallOptions): Listing<Return> => list('/v1/returns', filter, options),
+
+      /**
+       * Reads a return.
+       * @example
+       * const returned = await stock.returns.get('ret_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Return> => send({ method: 'GET', path: path`/v1/returns/${id}` }, options),
+    },
+
+    /** The counts of one item at one location. */
+    stockLevels: {
+      /**
+       * Lists stock levels.
+       * @example
+       * for await (const level of stock.stockLevels.list({ location: 'LON', low: true })) console.log(level.sku, level.availableToSell)
+       */
+      list: (filter?: StockLevelFilter, options?: StockReadOptions): Listing<StockLevel> => list('/v1/stock_levels', filter, options),
+
+      /**
+       * Reads the stock of an item everywhere, and its total.
+       * @example
+       * const { total, locations } = await stock.stockLevels.get('TEA-1')
+       */
+      get: (sku: string, options?: StockReadOptions): Promise<ItemStock> => send({ method: 'GET', path: path`/v1/stock_levels/${sku}` }, options),
+    },
+
+    /** What can be sold now. */
+    availability: {
+      /**
+       * Reads what can be sold of an item. Fast; may come from a cache, but never from before `minSequence`.
+       * @example
+       * const { availableToSell } = await stock.availability.get('TEA-1')
+       */
+      get: (sku: string, options?: StockReadOptions): Promise<Availability> => send({ method: 'GET', path: path`/v1/availability/${sku}` }, options),
+
+      /**
+       * Reads what can be sold of up to 500 items; or, asked with lines, whether all of them can be had at once and from where.
+       * @example
+       * const { data } = await stock.availability.check({ skus: ['TEA-1', 'CUP-2'] })
+       * const { fulfillable, plan } = await stock.availability.check({ lines: [{ sku: 'TEA-1', quantity: 3 }], strategy: 'fewest_splits' })
+       */
+      check: (wanted: CheckAvailability, options?: StockReadOptions): Promise<AvailabilityAnswer> =>
+        send({ method: 'POST', path: '/v1/availability', body: wanted }, options),
+    },
+
+    /** Every movement of stock there ever was. */
+    ledgerEntries: {
+      /**
+       * Lists ledger entries, newest first.
+       * @example
+       * for await (const entry of stock.ledgerEntries.list({ sku: 'TEA-1', location: 'LON', since: '2026-11-01T00:00:00.000Z' })) console.log(entry.from, entry.to, entry.quantity)
+       */
+      list: (filter?: LedgerEntryFilter, options?: StockReadOptions): Listing<LedgerEntry> => list('/v1/ledger_entries', filter, options),
+    },
+
+    /** Facts that happened, in their order. */
+    events: {
+      /**
+       * Lists events: oldest first after a sequence, else newest first.
+       * @example
+       * for await (const event of stock.events.list({ afterSequence: 0, type: ['hold.placed', 'hold.executed'] })) console.log(event.type, event.data)
+       */
+      list: (filter?: EventFilter, options?: CallOptions): Listing<StockEvent> => list('/v1/events', filter, options),
+
+      /**
+       * Reads an event.
+       * @example
+       * const event = await stock.events.get('evt_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<StockEvent> => send({ method: 'GET', path: path`/v1/events/${id}` }, options),
+
+      /**
+       * Follows the events for as long as it is read. Connections that end are made again, from where they ended.
+       * @example
+       * for await (const event of stock.events.stream({ afterSequence: 41 })) {
+       *   console.log(event.sequence, event.type)
+       *   if (event.type === 'integrity.violated') break
+       * }
+       */
+      stream: (filter?: EventStreamFilter, options?: StreamOptions): AsyncGenerator<StockEvent, void, undefined> => follow(filter, options),
+    },
+  }
+}

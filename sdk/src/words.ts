@@ -1,0 +1,49 @@
+// The nouns and commands of the SDK. All of them come from the contract's table of operations, as types only: what the
+// server takes and answers is said once, there.
+import type { InputOf, Operation, Operations, OutputOf } from '@holdfast/contract'
+import type { ForWire, FromWire } from './wire.ts'
+
+type Answer<O extends Operation> = FromWire<OutputOf<O>>
+type Row<O extends Operation> = OutputOf<O> extends { data: (infer Each)[] } ? FromWire<Each> : never
+type Body<O extends Operation> = ForWire<InputOf<O>['body']>
+/** Without what is said per call, whatever the operation: see `CallOptions` and its kin. */
+type Query<O extends Operation> = ForWire<Omit<InputOf<O>['query'], 'dry_run' | 'min_sequence'>>
+
+export type Item = Answer<Operations['items']['get']>
+export type Location = Answer<Operations['locations']['get']>
+export type Receipt = Answer<Operations['receipts']['get']>
+export type Adjustment = Answer<Operations['adjustments']['get']>
+export type Hold = Answer<Operations['holds']['get']>
+export type Shipment = Answer<Operations['shipments']['get']>
+export type Return = Answer<Operations['returns']['get']>
+export type StockLevel = Row<Operations['stock_levels']['list']>
+export type ItemStock = Answer<Operations['stock_levels']['get']>
+export type Availability = Answer<Operations['availability']['get']>
+export type AvailabilityAnswer = Answer<Operations['availability']['check']>
+export type LedgerEntry = Row<Operations['ledger_entries']['list']>
+export type StockEvent = Answer<Operations['events']['get']>
+
+export type CreateItem = Body<Operations['items']['create']>
+export type UpdateItem = Body<Operations['items']['update']>
+export type CreateLocation = Body<Operations['locations']['create']>
+export type UpdateLocation = Body<Operations['locations']['update']>
+export type CreateReceipt = Body<Operations['receipts']['create']>
+export type CreateAdjustment = Body<Operations['adjustments']['create']>
+export type PlaceHold = Body<Operations['holds']['place']>
+export type ExecuteHold = Body<Operations['holds']['execute']>
+export type ExtendHold = Body<Operations['holds']['extend']>
+export type CreateShipment = Body<Operations['shipments']['create']>
+export type CreateReturn = Body<Operations['returns']['create']>
+export type CheckAvailability = Body<Operations['availability']['check']>
+
+export type ItemFilter = Query<Operations['items']['list']>
+export type LocationFilter = Query<Operations['locations']['list']>
+export type ReceiptFilter = Query<Operations['receipts']['list']>
+export type AdjustmentFilter = Query<Operations['adjustments']['list']>
+export type HoldFilter = Query<Operations['holds']['list']>
+export type ShipmentFilter = Query<Operations['shipments']['list']>
+export type ReturnFilter = Query<Operations['returns']['list']>
+export type StockLevelFilter = Query<Operations['stock_levels']['list']>
+export type LedgerEntryFilter = Query<Operations['ledger_entries']['list']>
+export type EventFilter = Query<Operations['events']['list']>
+export type EventStreamFilter = Query<Operations['events']['stream']>
