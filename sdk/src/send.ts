@@ -40,7 +40,7 @@ export type ClientOptions = {
 type Dispatcher = RequestInit extends { dispatcher?: infer D } ? D : unknown
 
 export type CallOptions = {
-  /** Named in the server's log and in its answer, to find one's own call again. The server makes one otherwise. */
+  /** Stands in the server's log and in its answer: 8 to 128 letters, digits or `_ . -`. The server makes one otherwise. */
   readonly requestId?: string | undefined
   /** Gives the call up. The outcome of what was being written is then not known. */
   readonly signal?: AbortSignal | undefined

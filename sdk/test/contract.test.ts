@@ -36,8 +36,9 @@ const ended = async (response: Response) => {
   return new Response((await response.text()).replace('"has_more":true', '"has_more":false'), { status, headers })
 }
 
+const camel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
 test('every operation of the contract has its method, and every method its operation', () => {
-  const camel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
   expect(methods.toSorted()).toEqual(allOperations.map(({ name }) => camel(name)).toSorted())
 })
 
@@ -65,6 +66,9 @@ describe('the examples of the documentation', () => {
       example.replace('const stock = holdfast(', 'stock = holdfast('),
     )
     await run(short(server.url), server.url, apiKey, { id: 'cart-8841' }, { log: (...words: unknown[]) => said.push(words) }, ...Object.values(sdk))
-    expect(server.asked.length).toBeGreaterThan(0)
+    // Each method asks for the operation of its own name, and for nothing else.
+    const named = [...example.matchAll(/stock\.(\w+\.\w+)\(/g)].map(([, method]) => method)
+    const asked = server.asked.map((one) => camel(operationOf(one)?.name ?? one.path))
+    expect(new Set(asked)).toEqual(new Set(named))
   })
 })

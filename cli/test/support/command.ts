@@ -1,7 +1,11 @@
 // The real command line, as a process of its own.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
+
+/** A process takes a tenth of a second to start, and much more where many tests run at once. */
+const TEST_TIMEOUT_MS = 30_000
+vi.setConfig({ testTimeout: TEST_TIMEOUT_MS })
 
 export const mainPath = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 

@@ -31,42 +31,57 @@ const parse = (text: string): unknown => {
 const unreadable = (detail: string): Refused => new Refused({ code: 'invalid_request', detail })
 
 const faultsIn = (text: string, value: unknown, most: number): Fault[] => {
-  const faults: Fault[] = []
-  const open: { readonly value: unknown; readonly param: string; readonly depth: number }[] = [{ value, param: '', depth: 0 }]
-  for (let next = open.pop(); next !== undefined && faults.length < most; next = open.pop()) {
-    const { value: current, param, depth } = next
-    if (typeof current === 'string' && !isKeepable(current)) faults.push({ param, message: UNKEEPABLE })
-    if (typeof current !== 'object' || current === null) continue
-    if (depth === DEEPEST) return [{ param, message: `is nested more than ${DEEPEST} levels deep` }]
-    for (const [key, inner] of Object.entries(current)) {
-      const at = Array.isArray(current) ? `${param}[${key}]` : param === '' ? key : `${param}.${key}`
-      if (key === '__proto__') faults.push({ param: at, message: 'is not known' })
-      else if (!isKeepable(key)) faults.push({ param, message: `has a name that ${UNKEEPABLE}` })
-      open.push({ value: inner, param: at, depth: depth + 1 })
-    }
-  }
-  return faults.length > 0 ? faults : numberFaults(text, most)
+  const faults = walk(value, most)
+  // What is nested too deeply is not read a second time.
+  return faults.length > 0 ? faults : walk(marked(text), most)
 }
 
 /** Deeper than any request of ours, and far less than what a recursion survives. */
 const DEEPEST = 10
-const UNKEEPABLE = 'must not contain the character NUL or half a surrogate pair'
-const isKeepable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
 
-/** As they are written, not as they were read: 1e3 is 1000 by then, and 9007199254740993 is another number. */
-const numberFaults = (text: string, most: number): Fault[] => {
+const walk = (value: unknown, most: number): Fault[] => {
   const faults: Fault[] = []
-  const look = (key: string, value: unknown, context?: { readonly source?: string }): unknown => {
-    if (typeof value !== 'number' || faults.length >= most || context?.source === undefined) return value
-    const written = context.source
-    if (/[eE]/.test(written)) faults.push({ param: key, message: `must be written without an exponent, not as ${shortened(written)}` })
-    else if (Object.is(value, -0)) faults.push({ param: key, message: 'must be 0, not -0' })
-    else if (!written.includes('.') && !Number.isSafeInteger(value)) faults.push({ param: key, message: `is beyond what can be counted exactly: ${shortened(written)}` })
-    return value
+  const open: { readonly value: unknown; readonly param: string; readonly depth: number }[] = [{ value, param: '', depth: 0 }]
+  for (let next = open.pop(); next !== undefined && faults.length < most; next = open.pop()) {
+    const { value: current, param, depth } = next
+    if (current instanceof BadNumber) faults.push({ param, message: current.says })
+    else if (typeof current === 'string' && !isKeepable(current)) faults.push({ param, message: UNKEEPABLE })
+    else if (typeof current === 'object' && current !== null) {
+      if (depth === DEEPEST) return [{ param, message: `is nested more than ${DEEPEST} levels deep` }]
+      for (const [key, inner] of Object.entries(current).toReversed()) {
+        const at = Array.isArray(current) ? `${param}[${key}]` : param === '' ? key : `${param}.${key}`
+        if (key === '__proto__') faults.push({ param: at, message: 'is not known' })
+        else if (!isKeepable(key)) faults.push({ param, message: `has a name that ${UNKEEPABLE}` })
+        open.push({ value: inner, param: at, depth: depth + 1 })
+      }
+    }
   }
-  // The third argument is newer than the type of JSON.parse.
-  JSON.parse(text, look as (this: unknown, key: string, value: unknown) => unknown)
   return faults
 }
 
-const shortened = (text: string): string => (text.length > 32 ? `${text.slice(0, 32)}…` : text)
+const UNKEEPABLE = 'must not contain the character NUL or half a surrogate pair'
+const isKeepable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
+
+/** Numbers as they are written, not as they were read: 1e3 is 1000 by then, and 9007199254740993 is another number. */
+const marked = (text: string): unknown => {
+  const look = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
+    typeof value === 'number' && context?.source !== undefined ? (badNumber(value, context.source) ?? value) : value
+  // The third argument is newer than the type of JSON.parse.
+  return JSON.parse(text, look as (this: unknown, key: string, value: unknown) => unknown)
+}
+
+const badNumber = (value: number, written: string): BadNumber | undefined => {
+  const short = written.length > 32 ? `${written.slice(0, 32)}…` : written
+  if (/[eE]/.test(written)) return new BadNumber(`must be written without an exponent, not as ${short}`)
+  if (Object.is(value, -0)) return new BadNumber('must be 0, not -0')
+  if (!written.includes('.') && !Number.isSafeInteger(value)) return new BadNumber(`is beyond what can be counted exactly: ${short}`)
+  return undefined
+}
+
+/** Stands where a number stood that cannot be taken. */
+class BadNumber {
+  readonly says: string
+  constructor(says: string) {
+    this.says = says
+  }
+}

@@ -13,7 +13,7 @@ export const queryReaderOf = ({ input }: Operation): QueryReader => {
       const listed = written.endsWith('[]') ? written.slice(0, -2) : undefined
       const text = raw[written]
       if (listed !== undefined && kind === undefined && kinds.get(listed)?.list) query[listed] = [...asList(query[listed]), ...asList(text)]
-      else if (kind?.list === 'only') query[written] = [...asList(query[written]), ...asList(text)]
+      else if (kind?.list === 'only' || (kind?.list === 'also' && query[written] !== undefined)) query[written] = [...asList(query[written]), ...asList(text)]
       // Named twice, a parameter that is no list stays a list and is refused as such.
       else query[written] = typeof text === 'string' && kind?.read ? kind.read(text) : text
     }

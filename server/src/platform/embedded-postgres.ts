@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Logger } from 'pino'
+import type { Logger } from './log.ts'
 import { claimDirectory, type DirectoryOwner } from './directory-owner.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
 import {

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, readdir
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { Logger } from 'pino'
+import type { Logger } from './log.ts'
 
 export type PostgresBinaries = {
   source: 'embedded' | 'machine'

@@ -5,7 +5,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { chmodSync, chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import type { Logger } from 'pino'
+import type { Logger } from './log.ts'
 import { canEnter, embeddedBinaries, machineBinaries, runnableBinaries, OLDEST_POSTGRES_MAJOR, type Account, type PostgresBinaries } from './postgres-binaries.ts'
 
 export type Durability = 'full' | 'none'
@@ -189,6 +189,8 @@ function smallMachine(binaries: PostgresBinaries): Record<string, string> {
     checkpoint_timeout: '15min',
     random_page_cost: '1.1',
     jit: 'off',
+    // Three processes less, and with data that fits into memory a little faster: 2,419 instead of 2,229 pgbench transactions/s on two cores.
+    ...(binaries.major >= 18 ? { io_method: 'sync' } : {}),
     password_encryption: 'scram-sha-256',
     timezone: 'UTC',
     log_timezone: 'UTC',

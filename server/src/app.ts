@@ -1,0 +1,119 @@
+// Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from './config.ts'
+import { dispatcher } from './dispatch.ts'
+import type { Uuid } from './domain/ids.ts'
+import { buildGateway, serveMetrics } from './gateway/server.ts'
+import { ledger } from './ledger/ledger.ts'
+import { memoryBus } from './messaging/memory-bus.ts'
+import { lifecycle } from './platform/lifecycle.ts'
+import { limits } from './platform/limits.ts'
+import type { Logger } from './platform/log.ts'
+import { openMetrics } from './platform/metrics.ts'
+import { uuidV7 } from './platform/random.ts'
+import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
+import { catalog } from './services/inventory/catalog.ts'
+import { inventory } from './services/inventory/inventory.ts'
+import { levelReader } from './services/inventory/level-reader.ts'
+import { relay } from './services/relay/relay.ts'
+import type { Service } from './services/service.ts'
+import { timers } from './services/timers/timers.ts'
+import { postgresStore } from './storage/ledger-store.ts'
+import { makeMonths } from './storage/months.ts'
+import { openPool, type Pool } from './storage/pool.ts'
+
+export type App = {
+  /** Starts every part and listens. Answers where, and what a first start has made. */
+  start(): Promise<{ readonly url: string; readonly first: FirstOnes }>
+  /** Takes nothing new, finishes what is under way, and says whether every part stopped in its time. */
+  stop(): Promise<boolean>
+}
+
+export const app = ({ config, databaseUrl, log }: { readonly config: Config; readonly databaseUrl: string; readonly log: Logger }): App => {
+  const metrics = openMetrics()
+  const parts = lifecycle({ log })
+  const onFault = (part: string) => (error: unknown) => log.warn({ err: error, part }, 'something failed and is tried again')
+
+  const pool = (name: string, size: number, options: { readonly pipeline?: boolean } = {}): Pool => {
+    const opened = openPool({
+      url: databaseUrl,
+      size,
+      statementTimeoutMs: limits.database.statementMs,
+      lockTimeoutMs: limits.database.lockMs,
+      applicationName: `holdfast-${name}`,
+      onBroken: (error) => log.warn({ err: error, pool: name }, 'a connection to the database broke'),
+      ...options,
+    })
+    metrics.gauge(`database_${name}_connections`, 'Connections that are open.', () => opened.totalCount)
+    metrics.gauge(`database_${name}_waiting`, 'Requests that wait for a connection.', () => opened.waitingCount)
+    parts.started({ name: `${name} connections`, stop: () => opened.end(), stopMs: limits.lifecycle.stopMs })
+    return opened
+  }
+  const ledgerPool = pool('ledger', limits.database.ledgerPool, { pipeline: true })
+  const readPool = pool('read', config.database.poolSize)
+  const backgroundPool = pool('background', limits.database.backgroundPool)
+
+  const items = catalog({ pool: readPool, limits: limits.catalog, onFault: onFault('catalog') })
+
+  const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
+  const reruns = metrics.counter('ledger_batches_run_again_total', 'Batches that were run again.')
+  const stock = ledger({
+    store: postgresStore({ pool: ledgerPool, prepare: config.database.prepare }),
+    safetyStockOf: items.safetyStockOf,
+    limits: limits.ledger,
+    wait: sleep,
+    soon: setImmediate,
+    onBatch: ({ requests, attempts }) => {
+      batchSizes.observe(requests)
+      if (attempts > 1) reruns.add(attempts - 1)
+    },
+    onFault: onFault('ledger'),
+  })
+  metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)
+
+  const who = identity({ pool: readPool, limits: limits.identity, onFault: onFault('identity') })
+  const services: readonly Service[] = [
+    who,
+    inventory({
+      ledger: stock,
+      pool: readPool,
+      catalog: items,
+      readLevels: levelReader({ pool: readPool, limits: limits.reads }),
+      newId: () => uuidV7() as Uuid, // made as one
+      ttl: { defaultSeconds: config.holds.defaultTtlSeconds, longestSeconds: config.holds.maxTtlSeconds },
+      nextExpiryLimits: limits.nextExpiry,
+      wait: sleep,
+    }),
+    relay({ pool: backgroundPool, bus: memoryBus(), limits: limits.relay, onFault: onFault('relay') }),
+    timers({ pool: backgroundPool, ledger: stock, limits: limits.timers, onFault: onFault('timers') }),
+  ]
+
+  let ready = false
+  const gateway = buildGateway({
+    dispatch: dispatcher(services), identify: who.identify, log, metrics, ready: () => ready, limits: limits.gateway, logRequests: config.log.requests,
+  })
+
+  return {
+    start: async () => {
+      await makeMonths(backgroundPool, limits.timers.monthsAhead)
+      const first = await makeFirstOnes(readPool, config.firstStart)
+      parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
+      for (const service of services) {
+        await service.start()
+        parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })
+      }
+      if (config.metricsPort !== undefined) {
+        const inside = await serveMetrics({ metrics, host: config.host, port: config.metricsPort })
+        parts.started({ name: 'metrics', stop: () => inside.stop(), stopMs: limits.lifecycle.stopMs })
+      }
+      const { url } = await gateway.start({ host: config.host, port: config.port })
+      parts.started({ name: 'gateway', stop: () => gateway.stop(), stopMs: limits.gateway.drainMs + limits.lifecycle.stopMs })
+      ready = true
+      return { url, first }
+    },
+    stop: () => {
+      ready = false
+      return parts.stop()
+    },
+  }
+}

@@ -1,0 +1,182 @@
+// OpenAPI 3.1, made from the table of operations. Whatever has a name in the API (`"object": "hold"`) is a named schema.
+import { everywhere, problem, problems, rejectionCodes, scopes, whenMovingStock, type Operation, type RejectionCode } from '@holdfast/contract'
+import { exampleBody, exampleOf } from './example.ts'
+
+type Json = { [name: string]: unknown }
+
+export const openApi = (operations: readonly Operation[]): Json => {
+  const components = new Map<string, Json>()
+  const paths: { [path: string]: Json } = {}
+  for (const operation of operations) {
+    paths[operation.path] ??= {}
+    Object.assign(paths[operation.path] ?? {}, { [operation.method.toLowerCase()]: operationObject(operation, components) })
+  }
+  components.set('Problem', { ...named(problem, components), description: 'RFC 9457, with what a program needs to go on.' })
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Holdfast', version: '1',
+      description: 'Counts stock and promises it to buyers without ever promising a unit twice. Hold stock while a buyer pays, then execute the hold or release it.',
+      license: { name: 'Apache 2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }],
+    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: Object.fromEntries([...components].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', bearerFormat: 'hf_…', description: `An API key. Keys have scopes: ${scopes.join(', ')}.` },
+      },
+      headers: {
+        'Request-Id': { description: "The request's id: the caller's own when it is well formed, else a new one. It stands in problems and logs, too.", schema: { type: 'string' } },
+        'Stock-Sequence': { description: 'The place in the ledger that this answer is as new as. Sent back as min_sequence, a read is at least that new.', schema: { type: 'integer' } },
+        'Idempotent-Replayed': { description: 'true when this is the answer that the same key got before.', schema: { type: 'string', enum: ['true'] } },
+        'Retry-After': { description: 'Seconds to wait before the request is sent again.', schema: { type: 'integer' } },
+      },
+    },
+  }
+}
+
+/** What an operation may refuse: its own, and what every operation may. */
+export const codesOf = ({ rejections, movesStock, input, method }: Operation): readonly RejectionCode[] => {
+  const all = new Set<RejectionCode>([...rejections, ...everywhere, ...(movesStock ? whenMovingStock : []), ...(method === 'POST' ? whenKeyed : [])])
+  const noBody: readonly RejectionCode[] = input.body === undefined ? ['payload_too_large', 'unsupported_media_type'] : []
+  return rejectionCodes.filter((code) => all.has(code) && !noBody.includes(code))
+}
+/** A key is honoured on every POST, so it can be wrong on every POST. */
+const whenKeyed: readonly RejectionCode[] = ['idempotency_key_reused']
+
+/** `holds.place` → `holdsPlace`, which every generator of clients can use as a name. */
+export const operationId = ({ name }: Operation): string => name.replaceAll(/[._](\w)/g, (_, letter: string) => letter.toUpperCase())
+export const tagOf = ({ name }: Operation): string => name.split('.', 1)[0] ?? name
+
+const operationObject = (operation: Operation, components: Map<string, Json>): Json => {
+  const { input, output, status, method, streams } = operation
+  const type = streams ? 'text/event-stream' : 'application/json'
+  return {
+    operationId: operationId(operation),
+    summary: operation.summary,
+    description: describe(operation),
+    tags: [tagOf(operation)],
+    security: [{ apiKey: [] }],
+    'x-scope': operation.scope,
+    parameters: [
+      ...parameters(input.params, 'path', components),
+      ...parameters(input.query, 'query', components),
+      ...(method === 'POST' ? [idempotencyKey(operation)] : []),
+      ...(streams ? [{ name: 'Last-Event-ID', in: 'header', required: false, description: 'The sequence of the last event that was read; goes before after_sequence.', schema: { type: 'integer', minimum: 0 } }] : []),
+    ],
+    ...(input.body === undefined ? {} : { requestBody: requestBody(operation, components) }),
+    responses: {
+      [status]: {
+        description: streams ? 'Events as they happen: `id` is the sequence, `data` is the event.' : 'Done.',
+        headers: {
+          'Request-Id': { $ref: '#/components/headers/Request-Id' },
+          ...(streams ? {} : { 'Stock-Sequence': { $ref: '#/components/headers/Stock-Sequence' } }),
+          ...(method === 'POST' ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {}),
+        },
+        content: { [type]: { schema: named(output, components), ...(streams ? {} : { example: exampleOf(output) }) } },
+      },
+      ...refusals(operation),
+    },
+  }
+}
+
+const describe = ({ scope, movesStock, streams }: Operation): string =>
+  [
+    `Needs the scope \`${scope}\`.`,
+    movesStock ? 'Moves stock: takes an `Idempotency-Key`, and with `dry_run=true` decides and answers without changing anything.' : '',
+    streams ? 'The answer does not end until the reader leaves.' : '',
+  ].filter((line) => line !== '').join(' ')
+
+const idempotencyKey = ({ movesStock }: Operation): Json => ({
+  name: 'Idempotency-Key', in: 'header', required: false,
+  description: movesStock
+    ? 'Required, unless `dry_run=true`. The same key with the same request gets the same answer again; with another request it is refused.'
+    : 'The same key with the same request gets the same answer again.',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x20-\\x7e]+$', examples: ['cart-8841'] },
+})
+
+const parameters = (schema: unknown, where: 'path' | 'query', components: Map<string, Json>): Json[] => {
+  const { properties = {}, required = [] } = (schema ?? {}) as { properties?: Json; required?: string[] } // JSON schema's own words
+  return Object.entries(properties).map(([name, property]) => {
+    const { description, ...rest } = named(property, components)
+    return { name, in: where, required: where === 'path' || required.includes(name), ...(description === undefined ? {} : { description }), schema: rest }
+  })
+}
+
+const requestBody = (operation: Operation, components: Map<string, Json>): Json => {
+  const { input } = operation
+  const name = `${pascal(operation.name)}Request`
+  components.set(name, named(input.body, components))
+  const required = (input.body as { required?: string[] } | undefined)?.required ?? [] // JSON schema's own word
+  return { required: required.length > 0, content: { 'application/json': { schema: ref(name), example: exampleBody(operation) } } }
+}
+
+const refusals = (operation: Operation): Json => {
+  const byStatus = new Map<number, RejectionCode[]>()
+  for (const code of codesOf(operation)) byStatus.set(problems[code].status, [...(byStatus.get(problems[code].status) ?? []), code])
+  return Object.fromEntries([...byStatus].toSorted(([a], [b]) => a - b).map(([status, codes]) => [status, {
+    description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
+    headers: {
+      'Request-Id': { $ref: '#/components/headers/Request-Id' },
+      ...(status === 429 || status === 503 ? { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } : {}),
+    },
+    content: {
+      'application/problem+json': {
+        schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: codes } } }] },
+        example: problemExample(codes[0] ?? 'internal_error'),
+      },
+    },
+  }]))
+}
+
+export const problemExample = (code: RejectionCode): Json => {
+  const { status, title, retryable } = problems[code]
+  const base = { type: `/docs/problems/${code}`, title, status, code, detail: `${title}.`, retryable, request_id: 'req_7k2m9q4t6v8x0z1b3d5f' }
+  switch (code) {
+    case 'insufficient_stock':
+      return {
+        ...base, detail: '3 of TEA-1 asked at LON: 2 available',
+        shortages: [{ sku: 'TEA-1', location: 'LON', requested: 3, available: 2, held: 4, next_expiry_at: '2026-11-21T10:15:00.000Z', incoming: 10, level_version: 12 }],
+      }
+    case 'invalid_request': return { ...base, detail: 'lines[0].quantity must be 1 or more', errors: [{ param: 'lines[0].quantity', message: 'must be 1 or more' }] }
+    case 'quantity_exceeds_remaining': return { ...base, remaining: 2 }
+    case 'version_conflict': return { ...base, current_version: 12 }
+    default: return base
+  }
+}
+
+/** The schema as plain JSON, in which everything that has a name is a reference to it. */
+const named = (schema: unknown, components: Map<string, Json>): Json => {
+  if (typeof schema !== 'object' || schema === null) return {}
+  const inner = (value: unknown, key: string): unknown => {
+    if (Array.isArray(value)) return value.map((each) => (typeof each === 'object' ? inner(each, key) : each))
+    if (typeof value !== 'object' || value === null) return value
+    const object = value as Json // neither null nor a list
+    const name = key === 'properties' ? undefined : nameOf(object)
+    const copy = Object.fromEntries(Object.entries(object).map(([field, each]) => [field, keptAsIs.has(field) && key !== 'properties' ? each : inner(each, field)]))
+    if (name === undefined) return copy
+    if (!components.has(name)) components.set(name, copy)
+    return ref(name)
+  }
+  return inner(schema, '') as Json // an object went in
+}
+
+const keptAsIs = new Set(['enum', 'const', 'examples', 'default', 'required'])
+
+/** `{ object: 'hold', … }` is a Hold; a list of holds is a HoldList; a shortage is known by its fields. */
+const nameOf = (schema: Json): string | undefined => {
+  const properties = schema['properties'] as { [field: string]: Json } | undefined // JSON schema's own word
+  if (properties === undefined) return undefined
+  if ('next_expiry_at' in properties && 'requested' in properties) return 'Shortage'
+  const kind = properties['object']?.['const']
+  if (typeof kind !== 'string') return undefined
+  if (kind !== 'list') return pascal(kind)
+  const row = properties['data']?.['items'] as Json | undefined // a list of ours has rows
+  return row === undefined ? undefined : `${nameOf(row) ?? 'Row'}List`
+}
+
+const pascal = (text: string): string => text.replaceAll(/(?:^|[._])(\w)/g, (_, letter: string) => letter.toUpperCase())
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })

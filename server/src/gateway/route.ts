@@ -1,0 +1,202 @@
+// One operation, one route: who asks → may they → is it well formed → dispatch → answer. Nothing here knows what is asked.
+import type { Operation, RejectionCode } from '@holdfast/contract'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { GatewayLimits } from '../platform/limits.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { Answer, Call, Caller, Refusal } from '../services/service.ts'
+import { admitted, identityAway, keyIn, type Identify } from './authenticate.ts'
+import { problemBody, PROBLEM_TYPE, Refused, statusOf } from './problem.ts'
+import { queryReaderOf } from './query.ts'
+import { serializable } from './serialize.ts'
+import type { Streams } from './stream.ts'
+import { bodyMayBeMissing, validatorOf } from './validate.ts'
+
+/** Runs an operation, here or where it is served. `input` has been checked against the operation's schemas. */
+export type Dispatch = (operation: Operation, input: OperationInput, call: Call) => Promise<Answer<unknown>>
+export type OperationInput = { readonly params: unknown; readonly query: unknown; readonly body: unknown }
+
+export type RouteDeps = {
+  readonly dispatch: Dispatch
+  readonly identify: Identify
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly limits: GatewayLimits
+  /** Every request is logged, not only those that failed or were slow. */
+  readonly logRequests: boolean
+  readonly streams: Streams
+  readonly load: Load
+}
+
+/** What is under way in this process. When it drains, connections are closed as they are answered. */
+export type Load = { inFlight: number; draining: boolean }
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | null
+    /** The code of the refusal that was answered, for the log. */
+    refused: RejectionCode | null
+  }
+}
+
+export const addRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void => {
+  const { dispatch, identify, log, metrics, limits, logRequests, streams, load } = deps
+  const validate = validatorOf(operation, limits)
+  const readQuery = queryReaderOf(operation)
+  const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
+  const takesKey = operation.method === 'POST'
+  const counted = metrics.operation(operation.name)
+
+  const admit = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+    // The cheapest checks come first, so that what is turned away has cost little.
+    if (load.inFlight >= limits.inFlight) return done(tooBusy())
+    let caller: ReturnType<Identify>
+    try {
+      checkAddress(request.raw.url ?? '', limits.urlBytes)
+      caller = identify(keyIn(request.headers.authorization))
+      if (!(caller instanceof Promise)) request.caller = admitted(caller, operation)
+    } catch (error) {
+      return done(asError(error))
+    }
+    if (!(caller instanceof Promise)) return done()
+    caller
+      .catch((error: unknown) => {
+        log.warn({ err: error, requestId: request.id }, 'a key could not be checked')
+        throw identityAway()
+      })
+      .then((found) => void (request.caller = admitted(found, operation)))
+      .then(() => done(), (error: unknown) => done(asError(error)))
+  }
+
+  const inputOf = (request: FastifyRequest): OperationInput => {
+    // The framework reads a query as a record of texts and lists of texts.
+    const query = readQuery(request.query as Record<string, unknown>)
+    return { params: request.params, query, body: request.body === undefined ? missingBody : request.body }
+  }
+
+  /** The caller's key, checked; refusals name it together with everything else that is wrong. */
+  const checked = (input: OperationInput, key: string | undefined): void => {
+    const faults = validate(input)
+    const badKey = key !== undefined && !isIdempotencyKey(key, limits.idempotencyKeyCharacters)
+    if (faults !== undefined || badKey) {
+      const errors = [...(badKey ? [{ param: 'Idempotency-Key', message: `must be 1 to ${limits.idempotencyKeyCharacters} printable ASCII characters` }] : []), ...(faults ?? [])]
+      throw new Refused({ code: 'invalid_request', detail: summaryOf(errors), errors })
+    }
+    if (key === undefined && operation.movesStock && !isDryRun(input.query)) {
+      throw new Refused({ code: 'idempotency_key_required', detail: `${operation.name} moves stock: send an Idempotency-Key, and the same one when you send the request again.` })
+    }
+  }
+
+  const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const input = inputOf(request)
+    const key = takesKey ? keyOf(request) : undefined
+    checked(input, key)
+    const call = callOf(request, key)
+    if (load.inFlight >= limits.inFlight) throw tooBusy()
+
+    load.inFlight += 1
+    let answer: Answer<unknown>
+    try {
+      answer = await dispatch(operation, input, call)
+    } finally {
+      load.inFlight -= 1
+    }
+    return answered(request, reply, answer, operation, deps)
+  }
+
+  const follow = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const input = resumed(inputOf(request), request.headers['last-event-id'])
+    checked(input, undefined)
+    return streams.follow(request, reply, (signal) => dispatch(operation, input, { ...callOf(request, undefined), signal }), {
+      refuse: (refusal) => refuse(request, reply, refusal, deps),
+      serialize: serializerOf(reply, operation.status),
+    })
+  }
+
+  const record = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    done()
+    const ms = reply.elapsedTime
+    // A stream's length is its reader's choice and says nothing about how fast we are.
+    if (!operation.streams) counted.observe(reply.statusCode, ms / 1_000)
+    const failed = reply.statusCode >= 500
+    const slow = ms > limits.slowMs && !operation.streams
+    if (!failed && !slow && !logRequests) return
+    const facts = { requestId: request.id, operation: operation.name, principal: request.caller?.principal, status: reply.statusCode, code: request.refused ?? undefined, ms: Math.round(ms) }
+    if (failed) log.warn(facts, 'a request failed')
+    else if (slow) log.warn(facts, 'a request was slow')
+    else log.info(facts, 'request')
+  }
+
+  app.route({
+    method: operation.method,
+    url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    exposeHeadRoute: operation.method === 'GET' && !operation.streams,
+    schema: { response: { [operation.status]: serializable(operation.output) } },
+    onRequest: admit,
+    onResponse: record,
+    handler: operation.streams ? follow : handle,
+  })
+}
+
+/** Answers a problem. */
+export const refuse = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal, { limits, load }: Pick<RouteDeps, 'limits' | 'load'>): FastifyReply => {
+  const status = statusOf(refusal.code)
+  request.refused = refusal.code
+  const wait = refusal.retryAfterSeconds ?? (status === 429 || status === 503 ? limits.retryAfterSeconds : undefined)
+  if (wait !== undefined) reply.header('retry-after', wait)
+  if (load.draining) reply.header('connection', 'close')
+  return reply.code(status).header('content-type', PROBLEM_TYPE).send(problemBody(refusal, request.id))
+}
+
+const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<unknown>, { status }: Operation, deps: RouteDeps): FastifyReply => {
+  if (answer.replayed) reply.header('idempotent-replayed', 'true')
+  if (!answer.ok) return refuse(request, reply, answer.refusal, deps)
+  if (deps.load.draining) reply.header('connection', 'close')
+  if (answer.sequence !== undefined) reply.header('stock-sequence', answer.sequence)
+  return reply.code(status).send(answer.body)
+}
+
+const callOf = (request: FastifyRequest, idempotencyKey: string | undefined): Call => {
+  const { caller, id: requestId } = request
+  if (caller === null) throw new Error('a request reached its handler without a caller')
+  return idempotencyKey === undefined ? { caller, requestId } : { caller, requestId, idempotencyKey }
+}
+
+const keyOf = (request: FastifyRequest): string | undefined => {
+  const key = request.headers['idempotency-key']
+  return Array.isArray(key) ? key.join(', ') : key
+}
+
+/** Made with the route, from its schema. */
+const serializerOf = (reply: FastifyReply, status: number) => {
+  const serialize = reply.getSerializationFunction(String(status)) as ((event: Record<string, unknown>) => string) | undefined // the type knows only the built-in shapes
+  if (serialize === undefined) throw new Error(`a stream has no serializer for ${status}`)
+  return serialize
+}
+
+const isIdempotencyKey = (key: string, longest: number): boolean => key.length <= longest && /^[\x20-\x7e]+$/.test(key)
+
+const isDryRun = (query: unknown): boolean => (query as { readonly dry_run?: unknown }).dry_run === true // a query is a record
+
+const summaryOf = (errors: readonly { readonly param: string; readonly message: string }[]): string => {
+  const [first] = errors
+  if (first === undefined) return 'The request is not well formed.'
+  const said = `${first.param === '' ? 'The body' : first.param} ${first.message}`
+  return errors.length === 1 ? said : `${said}, and ${errors.length - 1} more`
+}
+
+/** A reader that lost its connection says how far it had got; that is newer than what stood in its address. */
+const resumed = (input: OperationInput, lastEventId: string | string[] | undefined): OperationInput => {
+  if (typeof lastEventId !== 'string' || lastEventId === '') return input
+  if (!/^\d{1,15}$/.test(lastEventId)) throw new Refused({ code: 'invalid_request', detail: 'Last-Event-ID must be the sequence of an event.', errors: [{ param: 'Last-Event-ID', message: 'must be a whole number' }] })
+  return { ...input, query: { ...(input.query as object), after_sequence: Number(lastEventId) } } // a query is a record
+}
+
+export const checkAddress = (url: string, longest: number): void => {
+  if (url.length > longest) throw new Refused({ code: 'payload_too_large', detail: `The address is longer than ${longest} characters.` })
+  if (url.includes('%00')) throw new Refused({ code: 'invalid_request', detail: 'The address contains the character NUL.' })
+}
+
+const tooBusy = (): Refused => new Refused({ code: 'overloaded', detail: 'More requests are under way than can be answered in good time; nothing was done, try again.' })
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

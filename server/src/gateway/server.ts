@@ -1,0 +1,212 @@
+// The edge: an HTTP server with a route for every operation of the table, and the pages that tell of them and of its health.
+import { createServer, STATUS_CODES, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { allOperations, type Operation } from '@holdfast/contract'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { GatewayLimits } from '../platform/limits.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { randomWord } from '../platform/random.ts'
+import type { Refusal } from '../services/service.ts'
+import { keyIn, identityAway, wrongKey, type Identify } from './authenticate.ts'
+import { docsPages } from './docs-page.ts'
+import { readJson } from './json.ts'
+import { openApi } from './openapi.ts'
+import { problemBody, PROBLEM_TYPE, Refused, refusalOf, statusOf } from './problem.ts'
+import { addRoute, checkAddress, refuse, type Dispatch, type Load } from './route.ts'
+import { openStreams } from './stream.ts'
+
+export type GatewayDeps = {
+  readonly dispatch: Dispatch
+  readonly identify: Identify
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** May this process be sent requests? */
+  readonly ready: () => boolean
+  readonly limits: GatewayLimits
+  readonly logRequests?: boolean
+  /** All of the table, except in tests. */
+  readonly operations?: readonly Operation[]
+}
+
+export type Gateway = {
+  readonly app: FastifyInstance
+  /** Answers where it listens. */
+  start(where: { readonly host: string; readonly port: number }): Promise<{ readonly url: string }>
+  /** Takes no new connections, finishes what is under way, and ends what is not done in time. */
+  stop(): Promise<void>
+}
+
+export const buildGateway = (deps: GatewayDeps): Gateway => {
+  const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations } = deps
+  const load: Load = { inFlight: 0, draining: false }
+  const streams = openStreams({ limits, log })
+
+  const app = fastify({
+    // Requests are logged by their routes: one line, and only when there is something to tell.
+    logger: false,
+    requestIdHeader: false,
+    genReqId: requestIdOf,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    http: { headersTimeout: limits.headersMs, maxHeaderSize: limits.headerBytes, connectionsCheckingInterval: limits.connectionCheckMs },
+    // While it drains, what still comes in over open connections is answered as ever, and the connection closed after it.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: limits.urlBytes },
+    frameworkErrors: (error, request, reply) => void failed(error, request, reply),
+    clientErrorHandler: (error, socket) => refuseRaw(socket, error.code),
+  })
+  app.server.maxConnections = limits.connections
+
+  app.decorateRequest('caller', null)
+  app.decorateRequest('refused', null)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request: FastifyRequest, bytes: Buffer, done: (error: Error | null, body?: unknown) => void) => {
+    let body: unknown
+    try {
+      body = bytes.length === 0 ? undefined : readJson(bytes, limits)
+    } catch (error) {
+      return done(error instanceof Error ? error : new Error(String(error)))
+    }
+    done(null, body)
+  })
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('request-id', request.id)
+    reply.header('x-content-type-options', 'nosniff')
+    reply.header('cache-control', 'no-store')
+    done()
+  })
+
+  const failed = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const refusal = refusalOf(error, limits)
+    if (refusal.code === 'internal_error') log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions.url }, 'a defect ended a request')
+    if (error instanceof Refused) reply.headers(error.headers)
+    // From a route that was never found there are no headers yet.
+    if (!reply.hasHeader('request-id')) reply.headers({ 'request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    return refuse(request, reply, refusal, { limits, load })
+  }
+  app.setErrorHandler((error, request, reply) => failed(error, request, reply))
+
+  const methodsAt = methodsByPath(operations)
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request.raw.url ?? '/')
+    try {
+      checkAddress(request.raw.url ?? '/', limits.urlBytes)
+    } catch (error) {
+      return failed(error, request, reply)
+    }
+    const allowed = methodsAt(path)
+    if (allowed === undefined) return refuse(request, reply, { code: 'not_found', detail: `There is nothing at ${shown(path)}. What there is stands in /openapi.json and on /docs.` }, { limits, load })
+    reply.header('allow', allowed)
+    return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
+  })
+
+  for (const operation of operations) addRoute(app, operation, { dispatch, identify, log, metrics, limits, logRequests, streams, load })
+
+  app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }))
+  app.get('/readyz', (request, reply) =>
+    !load.draining && ready() ? reply.send({ status: 'ready' })
+    : refuse(request, reply, { code: 'unavailable', detail: load.draining ? 'This process is about to end.' : 'This process is not ready yet.' }, { limits, load }))
+  app.get('/metrics', {
+    // Any key will do: what is counted here is nobody's secret, and not everybody's business either.
+    onRequest: async (request) => {
+      const caller = await Promise.resolve(identify(keyIn(request.headers.authorization))).catch(() => Promise.reject(identityAway()))
+      if (caller === undefined) throw wrongKey()
+    },
+  }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+  const document = JSON.stringify(openApi(operations))
+  app.get('/openapi.json', (_request, reply) => reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(document))
+  for (const { path, html, headers } of docsPages(operations)) app.get(path, (_request, reply) => reply.headers(headers).send(html))
+
+  metrics.gauge('requests_in_flight', 'Requests that are being answered.', () => load.inFlight)
+  metrics.gauge('event_streams_open', 'Server-sent event streams that are open.', () => streams.open())
+
+  const stop = async (): Promise<void> => {
+    load.draining = true
+    const late = new AbortController()
+    const closed = Promise.all([app.close(), streams.stop()]).then(() => late.abort())
+    await Promise.race([closed, sleep(limits.drainMs, undefined, { signal: late.signal }).catch(() => undefined)])
+    if (!late.signal.aborted) {
+      log.warn({ drainMs: limits.drainMs, inFlight: load.inFlight }, 'requests that were not done in time are cut off')
+      app.server.closeAllConnections()
+      await closed
+    }
+  }
+
+  return {
+    app,
+    start: async ({ host, port }) => ({ url: shownUrl(await app.listen({ host, port })) }),
+    stop,
+  }
+}
+
+/** Metrics without a key, for a port that only the inside can reach. */
+export const serveMetrics = async ({ metrics, host, port }: { readonly metrics: Metrics; readonly host: string; readonly port: number }): Promise<{ readonly url: string; stop(): Promise<void> }> => {
+  const server: Server = createServer((request, response) => {
+    if (request.method !== 'GET' || pathOf(request.url ?? '/') !== '/metrics') return void response.writeHead(404).end()
+    metrics.text().then((text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text), () => response.writeHead(500).end())
+  })
+  server.listen({ host, port })
+  await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject))
+  const { address, port: taken, family } = server.address() as AddressInfo // it listens on a port, not on a path
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`,
+    stop: () => new Promise((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    }),
+  }
+}
+
+/** The caller's own id, when it is fit for a header and a log. */
+const requestIdOf = ({ headers }: { readonly headers: Readonly<Record<string, string | string[] | undefined>> }): string => {
+  const given = headers['request-id']
+  return typeof given === 'string' && /^[A-Za-z0-9_.-]{8,128}$/.test(given) ? given : `req_${randomWord(REQUEST_ID_LETTERS)}`
+}
+/** 100 bits. */
+const REQUEST_ID_LETTERS = 20
+
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? '/'
+const shown = (path: string): string => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
+/** Listening everywhere is no place to go to; the machine itself is. */
+const shownUrl = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
+
+/** Which methods a path takes; nothing when there is no such path. Only asked when no route was found. */
+const methodsByPath = (operations: readonly Operation[]): ((path: string) => string | undefined) => {
+  const shapes = new Map<string, { readonly shape: RegExp; readonly methods: Set<string> }>()
+  const add = (path: string, method: string) => {
+    let entry = shapes.get(path)
+    if (entry === undefined) shapes.set(path, (entry = { shape: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), methods: new Set() }))
+    entry.methods.add(method)
+  }
+  for (const { path, method, streams } of operations) {
+    add(path, method)
+    if (method === 'GET' && !streams) add(path, 'HEAD')
+  }
+  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs', '/docs/problems/{code}']) for (const method of ['GET', 'HEAD']) add(path, method)
+  return (path) => {
+    const methods = new Set<string>()
+    for (const entry of shapes.values()) if (entry.shape.test(path)) for (const method of entry.methods) methods.add(method)
+    return methods.size === 0 ? undefined : [...methods].toSorted().join(', ')
+  }
+}
+
+/** What never became a request is answered by hand, and its connection closed. */
+const refuseRaw = (socket: Socket, code: string | undefined): void => {
+  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const refusal: Refusal =
+    code === 'HPE_HEADER_OVERFLOW' ? { code: 'payload_too_large', detail: 'The header of the request is too large.' }
+    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? { code: 'invalid_request', detail: 'The request did not arrive in time.' }
+    : { code: 'invalid_request', detail: 'This is not a request in HTTP/1.1.' }
+  const status = statusOf(refusal.code)
+  const id = `req_${randomWord(REQUEST_ID_LETTERS)}`
+  const body = problemBody(refusal, id)
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Request-Id: ${id}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+  )
+}

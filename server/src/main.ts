@@ -1,0 +1,192 @@
+// The program: `up` brings everything with it, `serve` joins a database that is there, the others do one thing and end.
+import { parseArgs } from 'node:util'
+import { scopes as allScopes, type Scope } from '@holdfast/contract'
+import { app } from './app.ts'
+import { ConfigError, readConfig, unknownVariables, type Config } from './config.ts'
+import { rebuild, ruleCount, verify } from './ledger/verify.ts'
+import { openDatabase } from './platform/database.ts'
+import { endOnSignals } from './platform/lifecycle.ts'
+import { openLog, type Logger } from './platform/log.ts'
+import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
+import { migrate } from './storage/migrate.ts'
+import { openPool, type Pool } from './storage/pool.ts'
+import { seedDemo, tryIt } from './welcome.ts'
+
+const usage = `holdfast: keeps count of stock, and promises no unit twice
+
+  up                      everything in this process, on a PostgreSQL of its own or DATABASE_URL
+  serve [roles]           the same, without a demo to begin with; roles: all
+  migrate                 bring the database to the form this release needs
+  verify [--json]         check the books, beside whatever runs. Ends with 1 if anything is wrong
+  rebuild [--json]        make the stock levels anew from the ledger's entries; writers wait
+  key create NAME [--scope SCOPE ...] [--expires-in SECONDS] [--json]
+  key list [--json]
+  key revoke ID [--json]
+
+What is read from the environment stands in docs/operating/running.md.
+`
+
+class UsageError extends Error {}
+
+const main = async (args: readonly string[]): Promise<number> => {
+  const { values, positionals } = parse(args)
+  const [command, ...rest] = positionals
+  if (values.help || command === 'help') {
+    process.stdout.write(usage)
+    return 0
+  }
+  const config = readConfig()
+  const log = openLog({ level: config.log.level })
+  for (const name of unknownVariables()) log.warn({ variable: name }, 'this variable is set and means nothing')
+  const json = values.json === true
+  const noMore = (most: number) => {
+    if (rest.length > most) throw new UsageError(`${command} does not take ${rest.slice(most).join(' ')}`)
+  }
+
+  switch (command) {
+    case 'up':
+      noMore(0)
+      return serve(config, log, { welcome: true })
+    case 'serve':
+      noMore(1)
+      if (rest[0] !== undefined && rest[0] !== 'all') throw new UsageError(`there is no role ${rest[0]}; one process runs all of them`)
+      return serve(config, log, { welcome: false })
+    case 'migrate':
+      noMore(0)
+      return withDatabase(config, log, async (url) => {
+        const { applied } = await migrate({ url, log })
+        say(json, { applied }, applied.length === 0 ? 'nothing to do: the database is as this release needs it' : `applied ${applied.join(', ')}`)
+        return 0
+      })
+    case 'verify':
+      noMore(0)
+      return withPool(config, log, async (pool) => {
+        let done = 0
+        const verified = await verify(pool, (name, violations) => {
+          done += 1
+          if (!json) process.stderr.write(`${String(done).padStart(2)}/${ruleCount}  ${violations === 0 ? 'ok' : `${violations} WRONG`}  ${name}\n`)
+        })
+        const { violations, levels, entries, holds, sequence } = verified
+        const sum = `${levels} levels, ${entries} entries, ${holds} holds, up to sequence ${sequence}`
+        say(json, verified, violations.length === 0 ? `nothing is wrong: ${sum}` : [`${violations.length} WRONG: ${sum}`, ...violations.map(({ rule, found }) => `  ${rule}: ${found}`)].join('\n'))
+        return violations.length === 0 ? 0 : 1
+      })
+    case 'rebuild':
+      noMore(0)
+      return withPool(config, log, async (pool) => {
+        const { levels, changed } = await rebuild(pool)
+        say(json, { levels, changed }, `${levels} levels rebuilt from the ledger; ${changed} of them were different`)
+        return 0
+      })
+    case 'key':
+      return withPool(config, log, (pool) => keys(pool, rest, values))
+    default:
+      throw new UsageError(command === undefined ? 'say what to do' : `there is no command ${command}`)
+  }
+}
+
+const parse = (args: readonly string[]) => {
+  try {
+    return parseArgs({
+      args: [...args], allowPositionals: true,
+      options: { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' }, scope: { type: 'string', multiple: true }, 'expires-in': { type: 'string' } },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+type Values = ReturnType<typeof parse>['values']
+
+const say = (json: boolean, facts: unknown, words: string) => process.stdout.write(`${json ? JSON.stringify(facts) : words}\n`)
+
+/** Runs until it is asked to stop. */
+const serve = async (config: Config, log: Logger, { welcome }: { readonly welcome: boolean }): Promise<number> => {
+  const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
+  let running: ReturnType<typeof app> | undefined
+  const stop = async (): Promise<boolean> => {
+    const clean = (await running?.stop()) ?? true
+    await database.stop()
+    return clean
+  }
+  const ended = Promise.withResolvers<number>()
+  endOnSignals({ stop, log, exit: (code) => ended.resolve(code) })
+  try {
+    await migrate({ url: database.url, log })
+    running = app({ config, databaseUrl: database.url, log })
+    const { url, first } = await running.start()
+    const key = first.madeKey ?? config.firstStart.apiKey
+    const demo = welcome && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
+    if (welcome) process.stdout.write(tryIt({ url, first, demo }))
+    else process.stdout.write(`Holdfast listens on ${url}\n${first.madeKey ? `API key (shown once): ${first.madeKey}\n` : ''}`)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return ended.promise
+}
+
+const withDatabase = async (config: Config, log: Logger, work: (url: string) => Promise<number>): Promise<number> => {
+  const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
+  try {
+    return await work(database.url)
+  } finally {
+    await database.stop()
+  }
+}
+
+/** For work that may take its time: no statement is cut off. */
+const withPool = (config: Config, log: Logger, work: (pool: Pool) => Promise<number>): Promise<number> =>
+  withDatabase(config, log, async (url) => {
+    await migrate({ url, log })
+    const pool = openPool({ url, size: 2, statementTimeoutMs: 0, lockTimeoutMs: 0, applicationName: 'holdfast-command', onBroken: (error) => log.warn({ err: error }, 'a connection broke') })
+    try {
+      return await work(pool)
+    } finally {
+      await pool.end()
+    }
+  })
+
+const keys = async (pool: Pool, [verb, subject, ...more]: readonly string[], values: Values): Promise<number> => {
+  const json = values.json === true
+  if (more.length > 0) throw new UsageError(`key ${verb} does not take ${more.join(' ')}`)
+  if (verb === 'create' && subject !== undefined) {
+    const made = await createKey(pool, { name: subject, scopes: scopesOf(values.scope), expiresInSeconds: secondsOf(values['expires-in']) })
+    say(json, made, `${made.key}\n\nThis is the only time it is shown. ${made.name}: ${made.scopes.join(', ')}`)
+    return 0
+  }
+  if (verb === 'list' && subject === undefined) {
+    for await (const { id, name, scopes, ...rest } of listKeys(pool)) say(json, { id, name, scopes, ...rest }, `${id}  ${name}  ${rest.revoked_at ? 'revoked' : scopes.join(',')}`)
+    return 0
+  }
+  if (verb === 'revoke' && subject !== undefined) {
+    const revoked = /^[0-9a-f-]{36}$/i.test(subject) ? await revokeKey(pool, subject) : undefined
+    if (revoked === undefined) throw new UsageError(`there is no key ${subject}; key list shows those that there are`)
+    say(json, revoked, `${revoked.name} is revoked; every process refuses it within seconds`)
+    return 0
+  }
+  throw new UsageError('key create NAME, key list, or key revoke ID')
+}
+
+const scopesOf = (given: readonly string[] | undefined): Scope[] => {
+  if (given === undefined) return [...allScopes]
+  const unknown = given.filter((scope) => !allScopes.some((known) => known === scope))
+  if (unknown.length > 0) throw new UsageError(`there is no scope ${unknown.join(', ')}; there are ${allScopes.join(', ')}`)
+  return allScopes.filter((scope) => given.includes(scope))
+}
+
+const secondsOf = (given: string | undefined): number | undefined => {
+  if (given === undefined) return undefined
+  if (!/^[1-9]\d{0,9}$/.test(given)) throw new UsageError(`--expires-in takes seconds, not ${given}`)
+  return Number(given)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const expected = error instanceof UsageError || error instanceof ConfigError
+  process.stderr.write(`holdfast: ${error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error)}\n`)
+  if (error instanceof UsageError) process.stderr.write('holdfast --help says what there is.\n')
+  process.exitCode = expected ? 2 : 1
+}
+// A connection that somebody else keeps open must not keep the process.
+process.exit()

@@ -1,0 +1,44 @@
+// What a first start says, and something to try it on.
+import type { FirstOnes } from './services/identity/identity.ts'
+
+const SKU = 'DEMO-TEA'
+const LOCATION = 'LON'
+
+/** An item, a location and a hundred units, made through the front door like everybody's. Says whether they are there. */
+export const seedDemo = async (url: string, key: string): Promise<boolean> => {
+  const post = async (path: string, body: unknown) => {
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `demo${path}` }, body: JSON.stringify(body),
+    })
+    await response.body?.cancel()
+    return response.ok || response.status === 409
+  }
+  return (
+    (await post('/v1/locations', { code: LOCATION, name: 'London' })) &&
+    (await post('/v1/items', { sku: SKU, name: 'Tea for trying things out' })) &&
+    (await post('/v1/receipts', { location: LOCATION, lines: [{ sku: SKU, quantity: 100 }], reference: 'demo' }))
+  )
+}
+
+export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
+  const lines = ['', `Holdfast listens on ${url}`, `The reference is at   ${url}/docs`, '']
+  if (first.admin) {
+    lines.push(`First administrator   ${first.admin.email}`)
+    if (first.admin.madePassword !== undefined) lines.push(`Password (shown once) ${first.admin.madePassword}`)
+  }
+  if (first.madeKey !== undefined) lines.push(`API key (shown once)  ${first.madeKey}`)
+  if (first.keyIsRevoked) lines.push('HOLDFAST_API_KEY is a key that was revoked; it is refused.')
+  if (first.admin ?? first.madeKey) lines.push('')
+  const key = first.madeKey ?? '$HOLDFAST_API_KEY'
+  if (key.startsWith('$')) lines.push('With your key in HOLDFAST_API_KEY, and stock of your own in place of the demo item, these go one after the other into a shell:')
+  else if (demo) lines.push(`There are 100 units of ${SKU} at ${LOCATION}. These three lines hold three of them, execute the hold, and ship it:`)
+  lines.push(
+    '',
+    `HOLD=$(curl -s ${url}/v1/holds -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: try-$(date +%s)" -d '{"lines":[{"sku":"${SKU}","quantity":3,"location":"${LOCATION}"}]}' | tee /dev/stderr | sed -n 's/.*"id":"\\(hold_[^"]*\\)".*/\\1/p')`,
+    `curl -s -X POST ${url}/v1/holds/$HOLD/execute -H "Authorization: Bearer ${key}" -H "Idempotency-Key: execute-$HOLD"`,
+    `curl -s ${url}/v1/shipments -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: ship-$HOLD" -d "{\\"hold\\":\\"$HOLD\\"}"`,
+    '',
+    '',
+  )
+  return lines.join('\n')
+}

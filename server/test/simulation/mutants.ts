@@ -1,0 +1,133 @@
+// Bugs planted by hand, each the kind that somebody makes. A test shows that the simulation finds every one of them, so that
+// its silence about the real thing means something.
+import { expireHold } from '../../src/domain/hold.ts'
+import type { ItemNumber, LocationNumber } from '../../src/domain/ids.ts'
+import { emptyLevel } from '../../src/domain/level.ts'
+import { Fault } from '../../src/storage/fault.ts'
+import type { LedgerStore } from '../../src/storage/ledger-store.ts'
+import { remembered, SWEEPER } from './database.ts'
+import type { Failure, Variant } from './simulation.ts'
+
+export type Mutant = {
+  readonly name: string
+  readonly variant: Variant
+  /** One of these must be found broken. */
+  readonly breaks: readonly Failure['rule'][]
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'check before lock',
+    // Levels are read, then their locks are waited for, and what follows from the reading is written over what stands.
+    variant: { rules: { readsLevels: 'before the locks', guardsLevels: false } },
+    breaks: [
+      'each version of a level is one command’s',
+      'a level is the sum of its entries',
+      'no more is promised than may be sold',
+      'no state of a level was ever below zero',
+    ],
+  },
+  {
+    name: 'key outside the transaction',
+    // Looked up before, and saved after, each in a transaction of its own.
+    variant: {
+      store: (store, database, host) => ({
+        open: async (wanted) => {
+          const keys = await database.read(host, (rows) => remembered(rows, wanted.keys))
+          const batch = await store.open({ ...wanted, keys: [] })
+          return {
+            ...batch,
+            keys,
+            commit: async (changes) => {
+              const first = await batch.commit({ ...changes, newKeys: [], replayedKeys: [] })
+              await database.write(host, (rows) => {
+                for (const { key, fingerprint, remembers } of changes.newKeys) {
+                  if (rows.keys.has(key)) continue
+                  const answer = 'told' in remembers ? { sequence: first + remembers.told, outcome: null } : { sequence: null, outcome: remembers.outcome }
+                  rows.keys.set(key, { key, fingerprint, replays: 0, ...answer })
+                }
+              })
+              return first
+            },
+          }
+        },
+      }),
+    },
+    breaks: ['what is wanted once is done once', 'a key has at most one effect'],
+  },
+  {
+    name: 'expiry by the clock of the process',
+    variant: { rules: { clock: 'of the process' } },
+    breaks: ['an execution is granted only before the expiry', 'a hold expires only when it is due'],
+  },
+  {
+    name: 'clock read before the locks',
+    // What `now()` says in PostgreSQL: the instant at which the transaction began, however long it has waited since.
+    variant: { rules: { clock: 'before the locks' } },
+    breaks: ['time runs forward along versions', 'nothing is done with a hold from its expiry on'],
+  },
+  {
+    name: 'sweeper without guard',
+    // Decides on the hold as it found it, and does not look again when it has the lock.
+    variant: {
+      sweep: async (found, store) => {
+        const batch = await store.open({ holds: [found.id], levels: [], keys: [] })
+        const level = (item: ItemNumber, location: LocationNumber) =>
+          batch.levels.find((one) => one.item === item && one.location === location) ?? emptyLevel(item, location)
+        // Where the level has not that much held any more, the domain throws; where other holds hold as much, it is theirs that is given back.
+        if (found.allocations.some(({ item, location, held }) => level(item, location).held < held)) return batch.abandon()
+        const decision = expireHold({ type: 'ExpireHold', id: found.id }, { hold: () => found, level }, batch.now)
+        const version = (batch.holds[0]?.version ?? 0) + 1
+        if (!decision.ok || decision.event === undefined || decision.hold === undefined) return batch.abandon()
+        const hold = { ...decision.hold, version }
+        const answer = { kind: 'hold', hold } as const
+        const event = { ...decision.event, subject: { ...decision.event.subject, version }, data: answer }
+        await batch.commit({
+          told: [{ accepted: { ...decision, hold, answer, event }, actor: 'system', requestId: SWEEPER }],
+          newHolds: [],
+          changedHolds: [hold],
+          newLevels: [],
+          newKeys: [],
+          replayedKeys: [],
+          changedLevels: decision.levels.map((after) => ({ before: level(after.item, after.location), after })),
+        })
+      },
+    },
+    breaks: ['a hold ends once', 'the lines of a hold add up', 'a hold expires only when it is due'],
+  },
+  {
+    name: 'lost answer taken for a no',
+    // The client believes that nothing happened, and asks anew, with a new key.
+    variant: { newKeyWhenUnknown: true },
+    breaks: ['what is wanted once is done once'],
+  },
+  {
+    name: 'lost answer taken for a yes',
+    variant: {
+      store: (store: LedgerStore): LedgerStore => ({
+        open: async (wanted) => {
+          const batch = await store.open(wanted)
+          const commit: typeof batch.commit = (changes) =>
+            batch.commit(changes).catch((error: unknown) => {
+              if (error instanceof Fault && error.kind === 'unknown') return batch.sequence + 1
+              throw error
+            })
+          return { ...batch, commit }
+        },
+      }),
+    },
+    breaks: ['what was acknowledged stands as it was told', 'a key has one answer'],
+  },
+  {
+    name: 'sequence taken early',
+    // As from a sequence of PostgreSQL: who takes 7 may commit after who takes 8, and who reads 8 does not wait for 7.
+    variant: { rules: { sequence: 'taken early' } },
+    breaks: ['a reader sees no gaps'],
+  },
+]
+
+/** Safe, but slow: levels are locked as they are asked for, so transactions wait for each other in rings and are refused. */
+export const unsortedLocks: Variant = { rules: { locksLevels: 'as asked' } }
+
+/** Safe, too: whoever read before the lock finds that the version is another one, and is refused. */
+export const guardedEarlyRead: Variant = { rules: { readsLevels: 'before the locks' } }

@@ -1,0 +1,44 @@
+// A database of its own for each test that wants one: a copy of the template that has every migration.
+
+import pg from 'pg'
+import { inject } from 'vitest'
+// For what it declares: the value that global-setup provides.
+import type {} from './global-setup.ts'
+
+export type FreshDatabase = { url: string; drop(): Promise<void> }
+
+export function adminUrl(): string {
+  return inject('testDatabases').adminUrl
+}
+
+/** With all tables and no rows. Whoever asks for one drops it; what is forgotten goes at the end of the run. */
+export function freshDatabase(): Promise<FreshDatabase> {
+  return makeDatabase(inject('testDatabases').template)
+}
+
+/** Without any tables. */
+export function emptyDatabase(): Promise<FreshDatabase> {
+  return makeDatabase('template0')
+}
+
+let made = 0
+
+async function makeDatabase(template: string): Promise<FreshDatabase> {
+  made += 1
+  const name = `${inject('testDatabases').prefix}${process.pid}_${made}`
+  await asAdmin(`create database ${name} template ${template}`)
+
+  const url = new URL(adminUrl())
+  url.pathname = `/${name}`
+  return { url: url.href, drop: () => asAdmin(`drop database if exists ${name} with (force)`) }
+}
+
+async function asAdmin(statement: string): Promise<void> {
+  const admin = new pg.Client({ connectionString: adminUrl() })
+  await admin.connect()
+  try {
+    await admin.query(statement)
+  } finally {
+    await admin.end()
+  }
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['**/node_modules/**'],
+    globalSetup: ['server/test/support/global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    // Servers are started and stopped in some tests, on machines that may be busy with something else.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // A test that fails now and then has found something.
+    retry: 0,
+  },
+})
