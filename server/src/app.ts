@@ -53,7 +53,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   const readPool = pool('read', config.database.poolSize)
   const backgroundPool = pool('background', limits.database.backgroundPool)
 
-  const items = catalog({ pool: readPool, limits: limits.catalog, onFault: onFault('catalog') })
+  const items = catalog({ pool: readPool, limits: { ...limits.catalog, reads: limits.reads }, onFault: onFault('catalog') })
 
   const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Batches that were run again.')

@@ -49,6 +49,8 @@ describe('configuration', () => {
   })
 
   test('a misspelt variable is noticed, those of the other programs are not', () => {
-    expect(unknownVariables({ HOLDFAST_DEFUALT_TTL_SECONDS: '1', HOLDFAST_URL: 'x', HOLDFAST_INVENTORY_URL: 'x', PATH: '/', PORT: '1' })).toEqual(['HOLDFAST_DEFUALT_TTL_SECONDS'])
+    expect(unknownVariables({ HOLDFAST_DEFUALT_TTL_SECONDS: '1', HOLDFAST_URL: 'x', HOLDFAST_INVENTORY_URL: 'x', PATH: '/', PORT: '1' })).toEqual([
+      'HOLDFAST_DEFUALT_TTL_SECONDS',
+    ])
   })
 })

@@ -100,12 +100,18 @@ const yesOrNo = (otherwise: 'true' | 'false'): Variable<boolean> => ({
 const LONGEST_TTL_SECONDS = 315_360_000
 
 const variables = {
-  HOST: { read: (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined), allowed: 'a host name or an address to listen on', otherwise: '127.0.0.1' },
+  HOST: {
+    read: (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
+    allowed: 'a host name or an address to listen on',
+    otherwise: '127.0.0.1',
+  },
   PORT: whole(0, 65_535, '4000'),
   HOLDFAST_METRICS_PORT: whole(0, 65_535),
   HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
   DATABASE_URL: {
-    read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'postgres://user:password@host:port/database', secret: true,
+    read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined),
+    allowed: 'postgres://user:password@host:port/database',
+    secret: true,
   },
   HOLDFAST_DATABASE_PREPARE: yesOrNo('true'),
   // One process saturates two cores with this many; more only makes PostgreSQL switch between them.
@@ -114,7 +120,8 @@ const variables = {
   HOLDFAST_ADMIN_PASSWORD: { read: (text) => (text.length >= 15 && text.length <= 128 ? text : undefined), allowed: '15 to 128 characters', secret: true },
   HOLDFAST_API_KEY: {
     read: (text) => (/^hf_[A-Za-z0-9_.~-]{29,197}$/.test(text) ? text : undefined),
-    allowed: 'hf_ and then letters, digits and _.~-, 32 to 200 characters in all', secret: true,
+    allowed: 'hf_ and then letters, digits and _.~-, 32 to 200 characters in all',
+    secret: true,
   },
   HOLDFAST_LOG_LEVEL: { read: (text) => logLevels.find((level) => level === text), allowed: logLevels.join(', '), otherwise: 'info' },
   HOLDFAST_LOG_REQUESTS: yesOrNo('false'),

@@ -5,12 +5,13 @@ import { app } from './app.ts'
 import { ConfigError, readConfig, unknownVariables, type Config } from './config.ts'
 import { rebuild, ruleCount, verify } from './ledger/verify.ts'
 import { openDatabase } from './platform/database.ts'
+import { runningDatabase } from './platform/running-database.ts'
 import { endOnSignals } from './platform/lifecycle.ts'
 import { openLog, type Logger } from './platform/log.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
 import { migrate } from './storage/migrate.ts'
 import { openPool, type Pool } from './storage/pool.ts'
-import { seedDemo, tryIt } from './welcome.ts'
+import { seedDemo, tryIt, whatWasMade } from './welcome.ts'
 
 const usage = `holdfast: keeps count of stock, and promises no unit twice
 
@@ -19,7 +20,7 @@ const usage = `holdfast: keeps count of stock, and promises no unit twice
   migrate                 bring the database to the form this release needs
   verify [--json]         check the books, beside whatever runs. Ends with 1 if anything is wrong
   rebuild [--json]        make the stock levels anew from the ledger's entries; writers wait
-  key create NAME [--scope SCOPE ...] [--expires-in SECONDS] [--json]
+  key create NAME [--scope SCOPE ...] [--principal NAME] [--expires-in SECONDS] [--json]
   key list [--json]
   key revoke ID [--json]
 
@@ -68,7 +69,13 @@ const main = async (args: readonly string[]): Promise<number> => {
         })
         const { violations, levels, entries, holds, sequence } = verified
         const sum = `${levels} levels, ${entries} entries, ${holds} holds, up to sequence ${sequence}`
-        say(json, verified, violations.length === 0 ? `nothing is wrong: ${sum}` : [`${violations.length} WRONG: ${sum}`, ...violations.map(({ rule, found }) => `  ${rule}: ${found}`)].join('\n'))
+        say(
+          json,
+          verified,
+          violations.length === 0
+            ? `nothing is wrong: ${sum}`
+            : [`${violations.length} WRONG: ${sum}`, ...violations.map(({ rule, found }) => `  ${rule}: ${found}`)].join('\n'),
+        )
         return violations.length === 0 ? 0 : 1
       })
     case 'rebuild':
@@ -88,8 +95,15 @@ const main = async (args: readonly string[]): Promise<number> => {
 const parse = (args: readonly string[]) => {
   try {
     return parseArgs({
-      args: [...args], allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' }, scope: { type: 'string', multiple: true }, 'expires-in': { type: 'string' } },
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        json: { type: 'boolean' },
+        scope: { type: 'string', multiple: true },
+        principal: { type: 'string' },
+        'expires-in': { type: 'string' },
+      },
     })
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
@@ -115,9 +129,10 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
     running = app({ config, databaseUrl: database.url, log })
     const { url, first } = await running.start()
     const key = first.madeKey ?? config.firstStart.apiKey
-    const demo = welcome && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
-    if (welcome) process.stdout.write(tryIt({ url, first, demo }))
-    else process.stdout.write(`Holdfast listens on ${url}\n${first.madeKey ? `API key (shown once): ${first.madeKey}\n` : ''}`)
+    // Only once: the keys of the demo's requests are forgotten after days, and its units would come in again.
+    const isFirst = first.admin !== undefined
+    const demo = welcome && isFirst && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
+    process.stdout.write(welcome ? tryIt({ url, first, demo }) : whatWasMade({ url, first }))
   } catch (error) {
     await stop()
     throw error
@@ -126,7 +141,7 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
 }
 
 const withDatabase = async (config: Config, log: Logger, work: (url: string) => Promise<number>): Promise<number> => {
-  const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
+  const database = await besideOthers(config, log)
   try {
     return await work(database.url)
   } finally {
@@ -134,11 +149,29 @@ const withDatabase = async (config: Config, log: Logger, work: (url: string) => 
   }
 }
 
+/** A command may run while another Holdfast serves from the same data directory: then it uses the PostgreSQL of that one. */
+const besideOthers = async (config: Config, log: Logger): Promise<{ readonly url: string; stop(): Promise<void> }> => {
+  try {
+    return await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
+  } catch (error) {
+    const url = config.database.url === undefined ? await runningDatabase({ dataDir: config.dataDir, log }) : undefined
+    if (url === undefined) throw error
+    return { url, stop: async () => {} }
+  }
+}
+
 /** For work that may take its time: no statement is cut off. */
 const withPool = (config: Config, log: Logger, work: (pool: Pool) => Promise<number>): Promise<number> =>
   withDatabase(config, log, async (url) => {
     await migrate({ url, log })
-    const pool = openPool({ url, size: 2, statementTimeoutMs: 0, lockTimeoutMs: 0, applicationName: 'holdfast-command', onBroken: (error) => log.warn({ err: error }, 'a connection broke') })
+    const pool = openPool({
+      url,
+      size: 2,
+      statementTimeoutMs: 0,
+      lockTimeoutMs: 0,
+      applicationName: 'holdfast-command',
+      onBroken: (error) => log.warn({ err: error }, 'a connection broke'),
+    })
     try {
       return await work(pool)
     } finally {
@@ -150,12 +183,18 @@ const keys = async (pool: Pool, [verb, subject, ...more]: readonly string[], val
   const json = values.json === true
   if (more.length > 0) throw new UsageError(`key ${verb} does not take ${more.join(' ')}`)
   if (verb === 'create' && subject !== undefined) {
-    const made = await createKey(pool, { name: subject, scopes: scopesOf(values.scope), expiresInSeconds: secondsOf(values['expires-in']) })
+    const made = await createKey(pool, {
+      name: subject,
+      scopes: scopesOf(values.scope),
+      principal: values.principal,
+      expiresInSeconds: secondsOf(values['expires-in']),
+    })
     say(json, made, `${made.key}\n\nThis is the only time it is shown. ${made.name}: ${made.scopes.join(', ')}`)
     return 0
   }
   if (verb === 'list' && subject === undefined) {
-    for await (const { id, name, scopes, ...rest } of listKeys(pool)) say(json, { id, name, scopes, ...rest }, `${id}  ${name}  ${rest.revoked_at ? 'revoked' : scopes.join(',')}`)
+    for await (const { id, name, scopes, ...rest } of listKeys(pool))
+      say(json, { id, name, scopes, ...rest }, `${id}  ${name}  ${rest.revoked_at ? 'revoked' : scopes.join(',')}`)
     return 0
   }
   if (verb === 'revoke' && subject !== undefined) {
@@ -184,7 +223,9 @@ try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   const expected = error instanceof UsageError || error instanceof ConfigError
-  process.stderr.write(`holdfast: ${error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error)}\n`)
+  // A plain error is a sentence that we wrote for whoever reads it; of any other, where it comes from matters more.
+  const isSentence = expected || (error instanceof Error && error.constructor === Error && !('code' in error))
+  process.stderr.write(`holdfast: ${error instanceof Error ? (isSentence ? error.message : (error.stack ?? error.message)) : String(error)}\n`)
   if (error instanceof UsageError) process.stderr.write('holdfast --help says what there is.\n')
   process.exitCode = expected ? 2 : 1
 }

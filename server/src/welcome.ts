@@ -8,7 +8,9 @@ const LOCATION = 'LON'
 export const seedDemo = async (url: string, key: string): Promise<boolean> => {
   const post = async (path: string, body: unknown) => {
     const response = await fetch(`${url}${path}`, {
-      method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `demo${path}` }, body: JSON.stringify(body),
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': `demo${path}` },
+      body: JSON.stringify(body),
     })
     await response.body?.cancel()
     return response.ok || response.status === 409
@@ -20,17 +22,22 @@ export const seedDemo = async (url: string, key: string): Promise<boolean> => {
   )
 }
 
-export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
-  const lines = ['', `Holdfast listens on ${url}`, `The reference is at   ${url}/docs`, '']
-  if (first.admin) {
-    lines.push(`First administrator   ${first.admin.email}`)
-    if (first.admin.madePassword !== undefined) lines.push(`Password (shown once) ${first.admin.madePassword}`)
-  }
+/** Where it listens, and what there is only one occasion to show. */
+export const whatWasMade = ({ url, first }: { readonly url: string; readonly first: FirstOnes }): string => {
+  const lines = [`Holdfast listens on ${url}`, `The reference is at   ${url}/docs`]
+  if (first.admin ?? first.madeKey) lines.push('')
+  if (first.admin) lines.push(`First administrator   ${first.admin.email}`)
+  if (first.admin?.madePassword !== undefined) lines.push(`Password (shown once) ${first.admin.madePassword}`)
   if (first.madeKey !== undefined) lines.push(`API key (shown once)  ${first.madeKey}`)
   if (first.keyIsRevoked) lines.push('HOLDFAST_API_KEY is a key that was revoked; it is refused.')
-  if (first.admin ?? first.madeKey) lines.push('')
+  return `${lines.join('\n')}\n`
+}
+
+export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
+  const lines = ['', whatWasMade({ url, first })]
   const key = first.madeKey ?? '$HOLDFAST_API_KEY'
-  if (key.startsWith('$')) lines.push('With your key in HOLDFAST_API_KEY, and stock of your own in place of the demo item, these go one after the other into a shell:')
+  if (key.startsWith('$'))
+    lines.push('With your key in HOLDFAST_API_KEY, and stock of your own in place of the demo item, these go one after the other into a shell:')
   else if (demo) lines.push(`There are 100 units of ${SKU} at ${LOCATION}. These three lines hold three of them, execute the hold, and ship it:`)
   lines.push(
     '',

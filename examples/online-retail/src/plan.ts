@@ -113,7 +113,7 @@ export const planner = (header: readonly string[]) => {
 
     return {
       opening, items, locations, invoices, movements,
-      fingerprint: createHash('sha256').update(JSON.stringify([items, invoices])).digest('hex').slice(0, 32),
+      fingerprint: fingerprintOf(items, invoices),
       linesRead: read,
       linesSkipped: { ...skipped },
       invoicesRead: drafts.size,
@@ -162,6 +162,12 @@ const receiptsAt = (location: LocationCode, movements: ReadonlyMap<string, Movem
     location, lines: lines.slice(index * MAX_DOCUMENT_LINES, (index + 1) * MAX_DOCUMENT_LINES),
   }))
 }
+
+const fingerprintOf = (items: readonly Item[], invoices: readonly Invoice[]): string =>
+  createHash('sha256')
+    .update(JSON.stringify([items, invoices.map(({ fileLines: _, ...moves }) => moves)]))
+    .digest('hex')
+    .slice(0, 32)
 
 /** `6`, `-12`, and `6.0` as some tools write it. */
 const wholeNumber = (text: string): number | undefined => {

@@ -24,19 +24,20 @@ const markup = (value: string | number | Html | readonly Html[]): string => {
 const page = (path: string, title: string, body: Html): Page => ({
   path,
   html: html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${path === '/docs' ? title : `${title} · Holdfast API`}</title>
-<style>${{ html: STYLE }}</style>
-</head>
-<body>
-${body}
-</body>
-</html>
-`.html,
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${path === '/docs' ? title : `${title} · Holdfast API`}</title>
+        <style>
+          ${{ html: STYLE }}
+        </style>
+      </head>
+      <body>
+        ${body}
+      </body>
+    </html> `.html,
   headers: {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-cache',
@@ -51,59 +52,149 @@ const reference = (operations: readonly Operation[]): Html => {
   const tags = [...new Set(operations.map(tagOf))]
   const ofTag = (tag: string) => operations.filter((operation) => tagOf(operation) === tag)
   return html`<a class="skip" href="#main">To the operations</a>
-<div class="frame">
-<nav aria-label="Operations">
-<p class="brand"><a href="/docs">Holdfast API</a></p>
-<ul><li><a href="#start">Beginning</a></li><li><a href="#every">Every request</a></li><li><a href="#problems">Problems</a></li></ul>
-${tags.map((tag) => html`<h2><a href="#${tag}">${words(tag)}</a></h2>
-<ul>${ofTag(tag).map((operation) => html`<li><a href="#${operationId(operation)}"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> ${operation.summary}</a></li>`)}</ul>
-`)}</nav>
-<main id="main">
-<h1>Holdfast API</h1>
-<p class="lead">Holdfast counts stock and promises it to buyers without ever promising a unit twice. Hold stock while a buyer pays, then execute the hold or release it.</p>
-<p>This page is a reference. The same as a document for programs: <a href="/openapi.json">OpenAPI 3.1</a>.</p>
-${beginning}
-${everyRequest}
-${tags.map((tag) => html`<section aria-labelledby="${tag}"><h2 id="${tag}">${words(tag)}</h2>
-${ofTag(tag).map(operationText)}</section>
-`)}
-<section aria-labelledby="problems"><h2 id="problems">Problems</h2>
-<p>Every refusal has the same shape (RFC 9457) and a code from this closed list. Retryable means: the same request may succeed later.</p>
-<div class="wide"><table><thead><tr><th scope="col">Code</th><th scope="col">Status</th><th scope="col">Retryable</th><th scope="col">Meaning</th></tr></thead><tbody>
-${rejectionCodes.map((code) => html`<tr><td>${codeLink(code)}</td><td>${problems[code].status}</td><td>${problems[code].retryable ? 'yes' : 'no'}</td><td>${problems[code].title}</td></tr>
-`)}</tbody></table></div></section>
-</main>
-</div>`
+    <div class="frame">
+      <nav aria-label="Operations">
+        <p class="brand"><a href="/docs">Holdfast API</a></p>
+        <ul>
+          <li><a href="#start">Beginning</a></li>
+          <li><a href="#every">Every request</a></li>
+          <li><a href="#problems">Problems</a></li>
+        </ul>
+        ${tags.map(
+          (tag) =>
+            html`<h2><a href="#${tag}">${words(tag)}</a></h2>
+              <ul>
+                ${ofTag(tag).map(
+                  (operation) =>
+                    html`<li>
+                      <a href="#${operationId(operation)}"
+                        ><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> ${operation.summary}</a
+                      >
+                    </li>`,
+                )}
+              </ul> `,
+        )}
+      </nav>
+      <main id="main">
+        <h1>Holdfast API</h1>
+        <p class="lead">
+          Holdfast counts stock and promises it to buyers without ever promising a unit twice. Hold stock while a buyer pays, then execute the hold or release
+          it.
+        </p>
+        <p>This page is a reference. The same as a document for programs: <a href="/openapi.json">OpenAPI 3.1</a>.</p>
+        ${beginning} ${everyRequest}
+        ${tags.map(
+          (tag) =>
+            html`<section aria-labelledby="${tag}">
+              <h2 id="${tag}">${words(tag)}</h2>
+              ${ofTag(tag).map(operationText)}
+            </section> `,
+        )}
+        <section aria-labelledby="problems">
+          <h2 id="problems">Problems</h2>
+          <p>Every refusal has the same shape (RFC 9457) and a code from this closed list. Retryable means: the same request may succeed later.</p>
+          <div class="wide">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Code</th>
+                  <th scope="col">Status</th>
+                  <th scope="col">Retryable</th>
+                  <th scope="col">Meaning</th>
+                </tr>
+              </thead>
+              <tbody>
+                ${rejectionCodes.map(
+                  (code) =>
+                    html`<tr>
+                      <td>${codeLink(code)}</td>
+                      <td>${problems[code].status}</td>
+                      <td>${problems[code].retryable ? 'yes' : 'no'}</td>
+                      <td>${problems[code].title}</td>
+                    </tr> `,
+                )}
+              </tbody>
+            </table>
+          </div>
+        </section>
+      </main>
+    </div>`
 }
 
-const beginning: Html = html`<section aria-labelledby="start"><h2 id="start">Beginning</h2>
-<p>Holdfast prints an API key when it starts for the first time. Put it into the environment, and every example on this page can be pasted:</p>
-<pre tabindex="0"><code>export HOLDFAST_API_KEY=hf_…
-export HOLDFAST_URL=http://127.0.0.1:4000</code></pre></section>`
+const beginning: Html = html`<section aria-labelledby="start">
+  <h2 id="start">Beginning</h2>
+  <p>Holdfast prints an API key when it starts for the first time. Put it into the environment, and every example on this page can be pasted:</p>
+  <pre tabindex="0"><code>export HOLDFAST_API_KEY=hf_…
+export HOLDFAST_URL=http://127.0.0.1:4000</code></pre>
+</section>`
 
-const everyRequest: Html = html`<section aria-labelledby="every"><h2 id="every">Every request</h2>
-<div class="wide"><table><thead><tr><th scope="col">What</th><th scope="col">How</th></tr></thead><tbody>
-<tr><th scope="row">Who</th><td><code>Authorization: Bearer hf_…</code>, a key with the scope of the operation.</td></tr>
-<tr><th scope="row">Again</th><td><code>Idempotency-Key</code>, 1 to 255 printable ASCII characters: required where stock moves, honoured on every POST. The same key with the same request gets the same answer, with <code>Idempotent-Replayed: true</code>.</td></tr>
-<tr><th scope="row">Trace</th><td><code>Request-Id</code> is in every answer, every problem and the log. Yours is taken when it has 8 to 128 letters, digits or <code>_ . -</code></td></tr>
-<tr><th scope="row">Fresh</th><td>Answers about stock carry <code>Stock-Sequence</code>. Sent back as <code>min_sequence</code>, a read is at least that new.</td></tr>
-<tr><th scope="row">Try out</th><td><code>?dry_run=true</code> where stock moves: decides and answers, and changes nothing.</td></tr>
-<tr><th scope="row">Lists</th><td><code>limit</code> (1 to 100) and <code>starting_after</code> (an id, or the <code>next_cursor</code> of the page before).</td></tr>
-<tr><th scope="row">Bodies</th><td>JSON of at most 1 MiB and 2,000 lines. Unknown fields are refused; numbers are whole and written without exponent.</td></tr>
-</tbody></table></div></section>`
+const everyRequest: Html = html`<section aria-labelledby="every">
+  <h2 id="every">Every request</h2>
+  <div class="wide">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">What</th>
+          <th scope="col">How</th>
+        </tr>
+      </thead>
+      <tbody>
+        <tr>
+          <th scope="row">Who</th>
+          <td><code>Authorization: Bearer hf_…</code>, a key with the scope of the operation.</td>
+        </tr>
+        <tr>
+          <th scope="row">Again</th>
+          <td>
+            <code>Idempotency-Key</code>, 1 to 255 printable ASCII characters: required where stock moves, honoured on every POST. The same key with the same
+            request gets the same answer, with <code>Idempotent-Replayed: true</code>.
+          </td>
+        </tr>
+        <tr>
+          <th scope="row">Trace</th>
+          <td>
+            <code>Request-Id</code> is in every answer, every problem and the log. Yours is taken when it has 8 to 128 letters, digits or <code>_ . -</code>
+          </td>
+        </tr>
+        <tr>
+          <th scope="row">Fresh</th>
+          <td>Answers about stock carry <code>Stock-Sequence</code>. Sent back as <code>min_sequence</code>, a read is at least that new.</td>
+        </tr>
+        <tr>
+          <th scope="row">Try out</th>
+          <td><code>?dry_run=true</code> where stock moves: decides and answers, and changes nothing.</td>
+        </tr>
+        <tr>
+          <th scope="row">Lists</th>
+          <td><code>limit</code> (1 to 100) and <code>starting_after</code> (an id, or the <code>next_cursor</code> of the page before).</td>
+        </tr>
+        <tr>
+          <th scope="row">Bodies</th>
+          <td>JSON of at most 1 MiB and 2,000 lines. Unknown fields are refused; numbers are whole and written without exponent.</td>
+        </tr>
+      </tbody>
+    </table>
+  </div>
+</section>`
 
-const operationText = (operation: Operation): Html => html`<article aria-labelledby="${operationId(operation)}">
-<h3 id="${operationId(operation)}">${operation.summary}</h3>
-<p class="path"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> <code>${operation.path}</code></p>
-<p>Needs the scope <code>${operation.scope}</code>.${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}</p>
-${fieldTable('In the path', fieldsOf(operation.input.params), true)}${fieldTable('In the query', fieldsOf(operation.input.query), true)}${fieldTable('In the body', fieldsOf(operation.input.body), true)}
-<pre tabindex="0"><code>${curlOf(operation)}</code></pre>
-<details><summary>Answer: ${operation.status}</summary>
-${fieldTable('Fields of the answer', fieldsOf(operation.output), false)}
-<pre tabindex="0"><code>${JSON.stringify(exampleOf(operation.output), null, 2)}</code></pre></details>
-<p class="codes">Problems: ${codesOf(operation).map((code) => html`${codeLink(code)} `)}</p>
-</article>
-`
+const operationText = (operation: Operation): Html =>
+  html`<article aria-labelledby="${operationId(operation)}">
+    <h3 id="${operationId(operation)}">${operation.summary}</h3>
+    <p class="path"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> <code>${operation.path}</code></p>
+    <p>
+      Needs the scope
+      <code>${operation.scope}</code
+      >.${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}
+    </p>
+    ${fieldTable('In the path', fieldsOf(operation.input.params), true)}${fieldTable('In the query', fieldsOf(operation.input.query), true)}${fieldTable('In the body', fieldsOf(operation.input.body), true)}
+    <pre tabindex="0"><code>${curlOf(operation)}</code></pre>
+    <details>
+      <summary>Answer: ${operation.status}</summary>
+      ${fieldTable('Fields of the answer', fieldsOf(operation.output), false)}
+      <pre tabindex="0"><code>${JSON.stringify(exampleOf(operation.output), null, 2)}</code></pre>
+    </details>
+    <p class="codes">Problems: ${codesOf(operation).map((code) => html`${codeLink(code)} `)}</p>
+  </article> `
 
 const codeLink = (code: RejectionCode): Html => html`<a href="/docs/problems/${code}"><code>${code}</code></a>`
 
@@ -128,33 +219,61 @@ const fieldsOf = (schema: unknown, above = ''): readonly Field[] => {
   if (typeof schema !== 'object' || schema === null) return []
   const { properties, required } = schema as Schema // JSON schema's own words
   const wanted = Array.isArray(required) ? required : []
-  return Object.entries((properties ?? {}) as Schema).flatMap(([name, property]) => { // JSON schema's own word
+  return Object.entries((properties ?? {}) as Schema).flatMap(([name, property]) => {
+    // JSON schema's own word
     const field = { name: `${above}${name}`, type: typeOf(property), required: wanted.includes(name), notes: notesOf(property) }
     return [field, ...fieldsOf(withoutNull(property), `${above}${name}.`), ...fieldsOf(itemsOf(property), `${above}${name}[].`)]
   })
 }
 
-const branchesOf = (schema: unknown): readonly unknown[] => (typeof schema === 'object' && schema !== null && 'anyOf' in schema && Array.isArray(schema.anyOf) ? schema.anyOf : [schema])
+const branchesOf = (schema: unknown): readonly unknown[] =>
+  typeof schema === 'object' && schema !== null && 'anyOf' in schema && Array.isArray(schema.anyOf) ? schema.anyOf : [schema]
 const isNull = (schema: unknown): boolean => typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'null'
 const withoutNull = (schema: unknown): Schema => (branchesOf(schema).find((branch) => !isNull(branch)) ?? {}) as Schema // a schema is a record
 const itemsOf = (schema: unknown): unknown => withoutNull(schema)['items']
 
-const typeOf = (schema: unknown): string => [...new Set(branchesOf(schema).map((branch) => {
-  const { type, format, items, patternProperties } = branch as Schema // a schema is a record
-  if (format === 'date-time') return 'instant'
-  if (type === 'array') return `list of ${typeOf(items)}s`
-  if (type === 'object' && patternProperties !== undefined) return 'object of strings'
-  return typeof type === 'string' ? type : 'anything'
-}))].join(' or ')
+const typeOf = (schema: unknown): string =>
+  [
+    ...new Set(
+      branchesOf(schema).map((branch) => {
+        const { type, format, items, patternProperties } = branch as Schema // a schema is a record
+        if (format === 'date-time') return 'instant'
+        if (type === 'array') return `list of ${typeOf(items)}s`
+        if (type === 'object' && patternProperties !== undefined) return 'object of strings'
+        return typeof type === 'string' ? type : 'anything'
+      }),
+    ),
+  ].join(' or ')
 
 const notesOf = (schema: unknown): readonly string[] => {
-  const { description, enum: listed, const: constant, minimum, maximum, minLength, maxLength, minItems, maxItems, maxProperties, default: otherwise } = { ...withoutNull(schema), ...(schema as Schema) } // a schema is a record
+  const {
+    description,
+    enum: listed,
+    const: constant,
+    minimum,
+    maximum,
+    minLength,
+    maxLength,
+    minItems,
+    maxItems,
+    maxProperties,
+    default: otherwise,
+  } = { ...withoutNull(schema), ...(schema as Schema) } // a schema is a record
   const range = (least: unknown, most: unknown, of: string) =>
-    least !== undefined && most !== undefined ? `${format(least)} to ${format(most)}${of}` : most !== undefined ? `at most ${format(most)}${of}` : least !== undefined && least !== 0 ? `at least ${format(least)}${of}` : ''
+    least !== undefined && most !== undefined
+      ? `${format(least)} to ${format(most)}${of}`
+      : most !== undefined
+        ? `at most ${format(most)}${of}`
+        : least !== undefined && least !== 0
+          ? `at least ${format(least)}${of}`
+          : ''
   return [
     constant === undefined ? '' : `always ${String(constant)}`,
     Array.isArray(listed) ? `one of ${listed.join(', ')}` : '',
-    range(minimum, maximum, ''), range(minLength, maxLength, ' characters'), range(minItems, maxItems, ' entries'), range(undefined, maxProperties, ' fields'),
+    range(minimum, maximum, ''),
+    range(minLength, maxLength, ' characters'),
+    range(minItems, maxItems, ' entries'),
+    range(undefined, maxProperties, ' fields'),
     otherwise === undefined ? '' : `default ${String(otherwise)}`,
     typeof description === 'string' ? description : '',
   ].filter((note) => note !== '')
@@ -163,38 +282,82 @@ const notesOf = (schema: unknown): readonly string[] => {
 const format = (value: unknown): string => (typeof value === 'number' ? value.toLocaleString('en-GB') : String(value))
 
 const fieldTable = (caption: string, fields: readonly Field[], asked: boolean): Html =>
-  fields.length === 0 ? html`` : html`<div class="wide"><table><caption>${caption}</caption>
-<thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">${asked ? 'Needed' : 'Always there'}</th><th scope="col">Notes</th></tr></thead><tbody>
-${fields.map(({ name, type, required, notes }) => html`<tr><th scope="row"><code>${name}</code></th><td>${type}</td><td>${required ? 'yes' : 'no'}</td><td>${notes.join('; ')}</td></tr>
-`)}</tbody></table></div>
-`
+  fields.length === 0
+    ? html``
+    : html`<div class="wide">
+        <table>
+          <caption>
+            ${caption}
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">Field</th>
+              <th scope="col">Type</th>
+              <th scope="col">${asked ? 'Needed' : 'Always there'}</th>
+              <th scope="col">Notes</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${fields.map(
+              ({ name, type, required, notes }) =>
+                html`<tr>
+                  <th scope="row"><code>${name}</code></th>
+                  <td>${type}</td>
+                  <td>${required ? 'yes' : 'no'}</td>
+                  <td>${notes.join('; ')}</td>
+                </tr> `,
+            )}
+          </tbody>
+        </table>
+      </div> `
 
 const problemText = (code: RejectionCode, operations: readonly Operation[]): Html => {
   const { status, title, retryable } = problems[code]
   const by = operations.filter((operation) => codesOf(operation).includes(code))
   return html`<main class="one">
-<p class="brand"><a href="/docs">Holdfast API</a></p>
-<h1>${title}</h1>
-<div class="wide"><table><tbody>
-<tr><th scope="row">Code</th><td><code>${code}</code></td></tr>
-<tr><th scope="row">Status</th><td>${status}</td></tr>
-<tr><th scope="row">Retryable</th><td>${retryable ? 'yes' : 'no'}</td></tr>
-</tbody></table></div>
-<h2>What to do</h2>
-<p>${adviceOn(code)}</p>
-<h2>How it looks</h2>
-<pre tabindex="0"><code>${JSON.stringify(problemExample(code), null, 2)}</code></pre>
-<h2>Who answers it</h2>
-${by.length === 0 ? html`<p>No operation of this version.</p>`
-    : by.length === operations.length ? html`<p>Every operation may.</p>`
-    : html`<ul>${by.map((operation) => html`<li><a href="/docs#${operationId(operation)}">${operation.summary}</a> (<code>${operation.method} ${operation.path}</code>)</li>`)}</ul>`}
-</main>`
+    <p class="brand"><a href="/docs">Holdfast API</a></p>
+    <h1>${title}</h1>
+    <div class="wide">
+      <table>
+        <tbody>
+          <tr>
+            <th scope="row">Code</th>
+            <td><code>${code}</code></td>
+          </tr>
+          <tr>
+            <th scope="row">Status</th>
+            <td>${status}</td>
+          </tr>
+          <tr>
+            <th scope="row">Retryable</th>
+            <td>${retryable ? 'yes' : 'no'}</td>
+          </tr>
+        </tbody>
+      </table>
+    </div>
+    <h2>What to do</h2>
+    <p>${adviceOn(code)}</p>
+    <h2>How it looks</h2>
+    <pre tabindex="0"><code>${JSON.stringify(problemExample(code), null, 2)}</code></pre>
+    <h2>Who answers it</h2>
+    ${
+      by.length === 0
+        ? html`<p>No operation of this version.</p>`
+        : by.length === operations.length
+          ? html`<p>Every operation may.</p>`
+          : html`<ul>
+              ${by.map((operation) => html`<li><a href="/docs#${operationId(operation)}">${operation.summary}</a> (<code>${operation.method} ${operation.path}</code>)</li>`)}
+            </ul>`
+    }
+  </main>`
 }
 
 const adviceOn = (code: RejectionCode): string => {
   const { status, retryable } = problems[code]
-  if (code === 'insufficient_stock') return 'Each shortage says what was asked, what there is, what others hold, and when the next of their holds ends. Ask for less, elsewhere, or again after that; the same Idempotency-Key may be used.'
-  if (retryable && status >= 500) return 'Nothing that was answered before is lost. Send the same request with the same Idempotency-Key again, after the time that Retry-After names.'
+  if (code === 'insufficient_stock')
+    return 'Each shortage says what was asked, what there is, what others hold, and when the next of their holds ends. Ask for less, elsewhere, or again after that; the same Idempotency-Key may be used.'
+  if (retryable && status >= 500)
+    return 'Nothing that was answered before is lost. Send the same request with the same Idempotency-Key again, after the time that Retry-After names.'
   if (retryable) return 'Wait, as long as Retry-After says where it is there, and send the same request with the same Idempotency-Key again.'
   if (code === 'hold_expired') return 'From the instant it expired, its units belong to whoever asks next. Place a new hold; it is checked anew.'
   if (code === 'unauthenticated') return 'Send Authorization: Bearer with a key that is neither revoked nor expired. Keys are made with the command key create.'

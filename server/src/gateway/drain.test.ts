@@ -111,11 +111,23 @@ describe('when the process is asked to end', () => {
 
 describe('a stream of events', () => {
   const event = (sequence: number) => ({ ...(exampleOf(eventSchema) as object), sequence, data: { object: 'hold', note: 'line\nbreak' } }) // an event is an object
-  const eventSchema = { type: 'object', required: ['object', 'id', 'type', 'occurred_at', 'subject', 'actor', 'request_id'], properties: {
-    object: { const: 'event' }, id: { examples: ['evt_1'] }, type: { const: 'hold.placed' }, occurred_at: { type: 'string', format: 'date-time' },
-    subject: { type: 'object', required: ['object', 'id', 'version'], properties: { object: { const: 'hold' }, id: { examples: ['hold_1'] }, version: { type: 'integer' } } },
-    actor: { examples: ['owner'] }, request_id: { examples: ['req_1'] },
-  } }
+  const eventSchema = {
+    type: 'object',
+    required: ['object', 'id', 'type', 'occurred_at', 'subject', 'actor', 'request_id'],
+    properties: {
+      object: { const: 'event' },
+      id: { examples: ['evt_1'] },
+      type: { const: 'hold.placed' },
+      occurred_at: { type: 'string', format: 'date-time' },
+      subject: {
+        type: 'object',
+        required: ['object', 'id', 'version'],
+        properties: { object: { const: 'hold' }, id: { examples: ['hold_1'] }, version: { type: 'integer' } },
+      },
+      actor: { examples: ['owner'] },
+      request_id: { examples: ['req_1'] },
+    },
+  }
 
   const openStream = async (url: string, more: Record<string, string> = {}) => {
     const asked = request(`${url}/v1/events/stream`, { headers: headers(more) })
@@ -150,12 +162,17 @@ describe('a stream of events', () => {
 
   test('tells each event with its sequence, and heartbeats while nothing happens; when the reader leaves, its source is told', async () => {
     let left = false
-    const { stub, url } = await started(stubGateway(({ call }) => ({ ok: true, body: endless(call.signal, () => (left = true)) }), { limits: { ...limits.gateway, heartbeatMs: 30 } }))
+    const { stub, url } = await started(
+      stubGateway(({ call }) => ({ ok: true, body: endless(call.signal, () => (left = true)) }), { limits: { ...limits.gateway, heartbeatMs: 30 } }),
+    )
     const { answer, leave } = await openStream(url, { 'last-event-id': '41', 'request-id': 'req_stream' })
     expect(answer.headers).toMatchObject({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'request-id': 'req_stream' })
     const text = await readUntil(answer, /\n\n:\n\n/)
     const told = [...text.matchAll(/id: (\d+)\ndata: (.*)\n\n/g)].map(([, id, data]) => [Number(id), JSON.parse(data ?? '')])
-    expect(told).toEqual([[1, event(1)], [2, event(2)]])
+    expect(told).toEqual([
+      [1, event(1)],
+      [2, event(2)],
+    ])
     expect(stub.asked[0]?.input.query).toEqual({ after_sequence: 41 })
     leave()
     await waitUntil(() => left)
@@ -194,7 +211,9 @@ describe('a stream of events', () => {
   })
 
   test('a refusal, a wrong Last-Event-ID and one stream too many are problems like others', async () => {
-    const { stub, url } = await started(stubGateway(({ call }) => ({ ok: true, body: endless(call.signal, () => undefined) }), { limits: { ...limits.gateway, streams: 1 } }))
+    const { stub, url } = await started(
+      stubGateway(({ call }) => ({ ok: true, body: endless(call.signal, () => undefined) }), { limits: { ...limits.gateway, streams: 1 } }),
+    )
     expect((await ask(`${url}/v1/events/stream`, new Agent(), { 'last-event-id': 'x' })).statusCode).toBe(400)
     const { leave } = await openStream(url)
     const second = await ask(`${url}/v1/events/stream`, new Agent())
@@ -209,8 +228,12 @@ describe('a stream of events', () => {
 describe('what is no request at all', () => {
   test('is answered with a problem, and the connection closed', async () => {
     const { port } = await started(stubGateway())
-    expect(await exchange(port, 'nonsense\r\n\r\n')).toMatch(/^HTTP\/1.1 400 Bad Request\r\nContent-Type: application\/problem\+json[\s\S]*"code":"invalid_request"/)
-    expect(await exchange(port, `GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 413 [\s\S]*"code":"payload_too_large"/)
+    expect(await exchange(port, 'nonsense\r\n\r\n')).toMatch(
+      /^HTTP\/1.1 400 Bad Request\r\nContent-Type: application\/problem\+json[\s\S]*"code":"invalid_request"/,
+    )
+    expect(await exchange(port, `GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1.1 413 [\s\S]*"code":"payload_too_large"/,
+    )
   })
 
   test('a request that dawdles is ended', async () => {

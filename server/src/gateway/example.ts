@@ -33,17 +33,48 @@ export const exampleOf = (schema: unknown, field = ''): unknown => {
       const all = Object.entries((properties ?? {}) as Schema) // JSON schema's own word
       return Object.fromEntries(all.filter(([name]) => wanted.includes(name)).map(([name, property]) => [name, exampleOf(property, name)]))
     }
-    case 'array': return minItems === 0 || items === undefined ? [] : [exampleOf(items, field)]
+    case 'array':
+      return minItems === 0 || items === undefined ? [] : [exampleOf(items, field)]
     case 'integer':
-    case 'number': return integers[field] ?? (typeof minimum === 'number' && minimum > 0 ? minimum : 0)
-    case 'boolean': return false
-    case 'string': return format === 'date-time' ? '2026-11-21T10:15:00.000Z' : (texts[field] ?? 'text')
-    default: return {}
+    case 'number':
+      return integers[field] ?? (typeof minimum === 'number' && minimum > 0 ? minimum : 0)
+    case 'boolean':
+      return false
+    case 'string':
+      return format === 'date-time' ? '2026-11-21T10:15:00.000Z' : (texts[field] ?? 'text')
+    default:
+      return {}
   }
 }
 
 const texts: Readonly<Record<string, string>> = {
-  id: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b', sku: 'TEA-1', location: 'LON', code: 'LON', name: 'Green tea, 100 g', reference: 'cart-8841', currency: 'GBP', hold: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
-  document: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b', actor: 'owner', request_id: 'req_7k2m9q4t6v8x0z1b3d5f', brand: 'Leaf & Co', category: 'Tea', description: 'Loose leaves.', barcode: '5012345678900', next_cursor: '',
+  id: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
+  sku: 'TEA-1',
+  location: 'LON',
+  code: 'LON',
+  name: 'Green tea, 100 g',
+  reference: 'cart-8841',
+  currency: 'GBP',
+  hold: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
+  document: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
+  actor: 'owner',
+  request_id: 'req_7k2m9q4t6v8x0z1b3d5f',
+  brand: 'Leaf & Co',
+  category: 'Tea',
+  description: 'Loose leaves.',
+  barcode: '5012345678900',
+  next_cursor: '',
 }
-const integers: Readonly<Record<string, number>> = { quantity: 3, requested: 3, available: 2, held: 3, version: 1, level_version: 13, sequence: 4711, amount: 450, priority: 100, ttl_seconds: 900, on_hand: 10 }
+const integers: Readonly<Record<string, number>> = {
+  quantity: 3,
+  requested: 3,
+  available: 2,
+  held: 3,
+  version: 1,
+  level_version: 13,
+  sequence: 4711,
+  amount: 450,
+  priority: 100,
+  ttl_seconds: 900,
+  on_hand: 10,
+}

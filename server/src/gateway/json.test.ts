@@ -20,7 +20,11 @@ describe('reading a body', () => {
   })
 
   test('words that only look like doubtful numbers are fine', () => {
-    const body = { reference: '2026-01-05', sku: '85123E10', metadata: { uuid: '0192f3e4-7c1e-7e55-9e3b-0123456789ab', long: '12345678901234567890', unicode: 'é\u2028', quoted: '\\u0000' } }
+    const body = {
+      reference: '2026-01-05',
+      sku: '85123E10',
+      metadata: { uuid: '0192f3e4-7c1e-7e55-9e3b-0123456789ab', long: '12345678901234567890', unicode: 'é\u2028', quoted: '\\u0000' },
+    }
     expect(read(JSON.stringify(body))).toEqual(body)
     expect(read('{"name":"caf\\u00e9 \\ud83c\\udf75"}')).toEqual({ name: 'café 🍵' })
   })
@@ -43,10 +47,13 @@ describe('reading a body', () => {
   })
 
   test('no name reaches the prototype of objects, however it is written', () => {
-    for (const name of ['__proto__', String.raw`\u005f_proto__`, String.raw`__pr\u006fto__`]) expect(errorsOf(`{"metadata":{"${name}":{"admin":true}}}`)).toEqual([{ param: 'metadata.__proto__', message: 'is not known' }])
+    for (const name of ['__proto__', String.raw`\u005f_proto__`, String.raw`__pr\u006fto__`])
+      expect(errorsOf(`{"metadata":{"${name}":{"admin":true}}}`)).toEqual([{ param: 'metadata.__proto__', message: 'is not known' }])
   })
 
   test('a tower of brackets does not bring the reader down', () => {
-    expect(errorsOf(`${'['.repeat(100_000)}"\\u0041"${']'.repeat(100_000)}`)).toEqual([{ param: expect.stringMatching(/^(\[0\]){10}$/), message: 'is nested more than 10 levels deep' }])
+    expect(errorsOf(`${'['.repeat(100_000)}"\\u0041"${']'.repeat(100_000)}`)).toEqual([
+      { param: expect.stringMatching(/^(\[0\]){10}$/), message: 'is nested more than 10 levels deep' },
+    ])
   })
 })

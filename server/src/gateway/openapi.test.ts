@@ -5,7 +5,9 @@ import { openApi, operationId } from './openapi.ts'
 
 type Json = { [name: string]: unknown }
 const document = openApi(allOperations) as { paths: Record<string, Record<string, Json>>; components: { schemas: Record<string, Json>; headers: Json } } // as made beside
-const operationsIn = Object.entries(document.paths).flatMap(([path, byMethod]) => Object.entries(byMethod).map(([method, operation]) => ({ path, method, operation })))
+const operationsIn = Object.entries(document.paths).flatMap(([path, byMethod]) =>
+  Object.entries(byMethod).map(([method, operation]) => ({ path, method, operation })),
+)
 
 const references = (value: unknown): string[] => {
   if (typeof value !== 'object' || value === null) return []
@@ -14,17 +16,41 @@ const references = (value: unknown): string[] => {
 
 describe('the OpenAPI document', () => {
   test('has every operation of the table once, each under a name of its own', () => {
-    expect(operationsIn.map(({ method, path }) => `${method.toUpperCase()} ${path}`).toSorted()).toEqual(allOperations.map(({ method, path }) => `${method} ${path}`).toSorted())
+    expect(operationsIn.map(({ method, path }) => `${method.toUpperCase()} ${path}`).toSorted()).toEqual(
+      allOperations.map(({ method, path }) => `${method} ${path}`).toSorted(),
+    )
     expect(new Set(allOperations.map(operationId)).size).toBe(allOperations.length)
   })
 
   test('refers to nothing that it does not have', () => {
-    const there = (ref: string) => ref.slice(2).split('/').reduce<unknown>((value, name) => (typeof value === 'object' && value !== null ? (value as Json)[name] : undefined), document) // walks plain JSON
+    const there = (ref: string) =>
+      ref
+        .slice(2)
+        .split('/')
+        .reduce<unknown>((value, name) => (typeof value === 'object' && value !== null ? (value as Json)[name] : undefined), document) // walks plain JSON
     for (const ref of new Set(references(document))) expect(there(ref), ref).toBeDefined()
   })
 
   test('names what the API names, and does not repeat it', () => {
-    expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(['Adjustment', 'Availability', 'Event', 'Hold', 'HoldList', 'HoldsPlaceRequest', 'Item', 'LedgerEntry', 'Location', 'Problem', 'Receipt', 'Return', 'Shipment', 'Shortage', 'StockLevel']))
+    expect(Object.keys(document.components.schemas)).toEqual(
+      expect.arrayContaining([
+        'Adjustment',
+        'Availability',
+        'Event',
+        'Hold',
+        'HoldList',
+        'HoldsPlaceRequest',
+        'Item',
+        'LedgerEntry',
+        'Location',
+        'Problem',
+        'Receipt',
+        'Return',
+        'Shipment',
+        'Shortage',
+        'StockLevel',
+      ]),
+    )
     expect(document.components.schemas['HoldList']).toMatchObject({ properties: { data: { items: { $ref: '#/components/schemas/Hold' } } } })
     expect(document.components.schemas['Hold']).toMatchObject({ properties: { shortages: { items: { $ref: '#/components/schemas/Shortage' } } } })
   })
@@ -83,7 +109,7 @@ describe('the pages', () => {
   })
 
   test('a curl line can be pasted into a shell', () => {
-    const [place] = allOperations.filter((operation) => operation.name === 'holds.place')
+    const place = allOperations.find((operation) => operation.name === 'holds.place')
     if (place === undefined) throw new Error('there is holds.place')
     expect(curlOf(place)).toBe(
       'curl -s "$HOLDFAST_URL/v1/holds" \\\n  -H "Authorization: Bearer $HOLDFAST_API_KEY" \\\n  -H "Idempotency-Key: $(date +%s%N)" \\\n  -H "Content-Type: application/json" \\\n' +

@@ -15,8 +15,10 @@ export const openApi = (operations: readonly Operation[]): Json => {
   return {
     openapi: '3.1.0',
     info: {
-      title: 'Holdfast', version: '1',
-      description: 'Counts stock and promises it to buyers without ever promising a unit twice. Hold stock while a buyer pays, then execute the hold or release it.',
+      title: 'Holdfast',
+      version: '1',
+      description:
+        'Counts stock and promises it to buyers without ever promising a unit twice. Hold stock while a buyer pays, then execute the hold or release it.',
       license: { name: 'Apache 2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -29,8 +31,14 @@ export const openApi = (operations: readonly Operation[]): Json => {
         apiKey: { type: 'http', scheme: 'bearer', bearerFormat: 'hf_…', description: `An API key. Keys have scopes: ${scopes.join(', ')}.` },
       },
       headers: {
-        'Request-Id': { description: "The request's id: the caller's own when it is well formed, else a new one. It stands in problems and logs, too.", schema: { type: 'string' } },
-        'Stock-Sequence': { description: 'The place in the ledger that this answer is as new as. Sent back as min_sequence, a read is at least that new.', schema: { type: 'integer' } },
+        'Request-Id': {
+          description: "The request's id: the caller's own when it is well formed, else a new one. It stands in problems and logs, too.",
+          schema: { type: 'string' },
+        },
+        'Stock-Sequence': {
+          description: 'The place in the ledger that this answer is as new as. Sent back as min_sequence, a read is at least that new.',
+          schema: { type: 'integer' },
+        },
         'Idempotent-Replayed': { description: 'true when this is the answer that the same key got before.', schema: { type: 'string', enum: ['true'] } },
         'Retry-After': { description: 'Seconds to wait before the request is sent again.', schema: { type: 'integer' } },
       },
@@ -65,7 +73,17 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
       ...parameters(input.params, 'path', components),
       ...parameters(input.query, 'query', components),
       ...(method === 'POST' ? [idempotencyKey(operation)] : []),
-      ...(streams ? [{ name: 'Last-Event-ID', in: 'header', required: false, description: 'The sequence of the last event that was read; goes before after_sequence.', schema: { type: 'integer', minimum: 0 } }] : []),
+      ...(streams
+        ? [
+            {
+              name: 'Last-Event-ID',
+              in: 'header',
+              required: false,
+              description: 'The sequence of the last event that was read; goes before after_sequence.',
+              schema: { type: 'integer', minimum: 0 },
+            },
+          ]
+        : []),
     ],
     ...(input.body === undefined ? {} : { requestBody: requestBody(operation, components) }),
     responses: {
@@ -88,10 +106,14 @@ const describe = ({ scope, movesStock, streams }: Operation): string =>
     `Needs the scope \`${scope}\`.`,
     movesStock ? 'Moves stock: takes an `Idempotency-Key`, and with `dry_run=true` decides and answers without changing anything.' : '',
     streams ? 'The answer does not end until the reader leaves.' : '',
-  ].filter((line) => line !== '').join(' ')
+  ]
+    .filter((line) => line !== '')
+    .join(' ')
 
 const idempotencyKey = ({ movesStock }: Operation): Json => ({
-  name: 'Idempotency-Key', in: 'header', required: false,
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
   description: movesStock
     ? 'Required, unless `dry_run=true`. The same key with the same request gets the same answer again; with another request it is refused.'
     : 'The same key with the same request gets the same answer again.',
@@ -117,19 +139,26 @@ const requestBody = (operation: Operation, components: Map<string, Json>): Json 
 const refusals = (operation: Operation): Json => {
   const byStatus = new Map<number, RejectionCode[]>()
   for (const code of codesOf(operation)) byStatus.set(problems[code].status, [...(byStatus.get(problems[code].status) ?? []), code])
-  return Object.fromEntries([...byStatus].toSorted(([a], [b]) => a - b).map(([status, codes]) => [status, {
-    description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
-    headers: {
-      'Request-Id': { $ref: '#/components/headers/Request-Id' },
-      ...(status === 429 || status === 503 ? { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } : {}),
-    },
-    content: {
-      'application/problem+json': {
-        schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: codes } } }] },
-        example: problemExample(codes[0] ?? 'internal_error'),
-      },
-    },
-  }]))
+  return Object.fromEntries(
+    [...byStatus]
+      .toSorted(([a], [b]) => a - b)
+      .map(([status, codes]) => [
+        status,
+        {
+          description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
+          headers: {
+            'Request-Id': { $ref: '#/components/headers/Request-Id' },
+            ...(status === 429 || status === 503 ? { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } : {}),
+          },
+          content: {
+            'application/problem+json': {
+              schema: { allOf: [ref('Problem'), { type: 'object', properties: { code: { type: 'string', enum: codes } } }] },
+              example: problemExample(codes[0] ?? 'internal_error'),
+            },
+          },
+        },
+      ]),
+  )
 }
 
 export const problemExample = (code: RejectionCode): Json => {
@@ -138,13 +167,20 @@ export const problemExample = (code: RejectionCode): Json => {
   switch (code) {
     case 'insufficient_stock':
       return {
-        ...base, detail: '3 of TEA-1 asked at LON: 2 available',
-        shortages: [{ sku: 'TEA-1', location: 'LON', requested: 3, available: 2, held: 4, next_expiry_at: '2026-11-21T10:15:00.000Z', incoming: 10, level_version: 12 }],
+        ...base,
+        detail: '3 of TEA-1 asked at LON: 2 available',
+        shortages: [
+          { sku: 'TEA-1', location: 'LON', requested: 3, available: 2, held: 4, next_expiry_at: '2026-11-21T10:15:00.000Z', incoming: 10, level_version: 12 },
+        ],
       }
-    case 'invalid_request': return { ...base, detail: 'lines[0].quantity must be 1 or more', errors: [{ param: 'lines[0].quantity', message: 'must be 1 or more' }] }
-    case 'quantity_exceeds_remaining': return { ...base, remaining: 2 }
-    case 'version_conflict': return { ...base, current_version: 12 }
-    default: return base
+    case 'invalid_request':
+      return { ...base, detail: 'lines[0].quantity must be 1 or more', errors: [{ param: 'lines[0].quantity', message: 'must be 1 or more' }] }
+    case 'quantity_exceeds_remaining':
+      return { ...base, remaining: 2 }
+    case 'version_conflict':
+      return { ...base, current_version: 12 }
+    default:
+      return base
   }
 }
 
@@ -156,7 +192,9 @@ const named = (schema: unknown, components: Map<string, Json>): Json => {
     if (typeof value !== 'object' || value === null) return value
     const object = value as Json // neither null nor a list
     const name = key === 'properties' ? undefined : nameOf(object)
-    const copy = Object.fromEntries(Object.entries(object).map(([field, each]) => [field, keptAsIs.has(field) && key !== 'properties' ? each : inner(each, field)]))
+    const copy = Object.fromEntries(
+      Object.entries(object).map(([field, each]) => [field, keptAsIs.has(field) && key !== 'properties' ? each : inner(each, field)]),
+    )
     if (name === undefined) return copy
     if (!components.has(name)) components.set(name, copy)
     return ref(name)

@@ -21,14 +21,22 @@ export const statusOf = (code: RejectionCode): number => problems[code].status
 /** The body of a problem. Only the facts that the contract names get out, whatever a refusal carries. */
 export const problemBody = (refusal: Refusal, requestId: string): string => {
   const { status, title, retryable } = problems[refusal.code]
-  const body: Record<string, unknown> = { type: `/docs/problems/${refusal.code}`, title, status, code: refusal.code, detail: refusal.detail, retryable, request_id: requestId }
+  const body: Record<string, unknown> = {
+    type: `/docs/problems/${refusal.code}`,
+    title,
+    status,
+    code: refusal.code,
+    detail: refusal.detail,
+    retryable,
+    request_id: requestId,
+  }
   const facts: Readonly<Record<string, unknown>> = { ...refusal }
   for (const fact of factNames) if (facts[fact] !== undefined) body[fact] = facts[fact]
   return JSON.stringify(body)
 }
 
-const always = ['type', 'title', 'status', 'code', 'detail', 'retryable', 'request_id']
-const factNames = Object.keys(problemSchema.properties).filter((name) => !always.includes(name))
+const always = new Set(['type', 'title', 'status', 'code', 'detail', 'retryable', 'request_id'])
+const factNames = Object.keys(problemSchema.properties).filter((name) => !always.has(name))
 
 /** What an error that reached the edge means for the caller. Nothing of an error that is ours gets out. */
 export const refusalOf = (error: unknown, { bodyBytes }: { readonly bodyBytes: number }): Refusal => {
@@ -45,7 +53,10 @@ export const refusalOf = (error: unknown, { bodyBytes }: { readonly bodyBytes: n
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return { code: 'invalid_request', detail: 'The path cannot be read: a percent sign is followed by something else than the code of a character.' }
     default:
-      return { code: 'internal_error', detail: 'The request could not be finished. It is safe to send it again with the same Idempotency-Key; if it goes on, quote the request id.' }
+      return {
+        code: 'internal_error',
+        detail: 'The request could not be finished. It is safe to send it again with the same Idempotency-Key; if it goes on, quote the request id.',
+      }
   }
 }
 

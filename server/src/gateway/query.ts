@@ -29,11 +29,16 @@ const kindOf = (schema: unknown): Kind => {
   if (typeof schema !== 'object' || schema === null) return { list: false }
   if ('anyOf' in schema && Array.isArray(schema.anyOf)) return { list: schema.anyOf.some((branch) => kindOf(branch).list) ? 'also' : false }
   switch ('type' in schema ? schema.type : undefined) {
-    case 'array': return { list: 'only' }
-    case 'integer': return { list: false, read: (text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text) }
-    case 'number': return { list: false, read: (text) => (/^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : text) }
-    case 'boolean': return { list: false, read: (text) => (text === 'true' ? true : text === 'false' ? false : text) }
-    default: return { list: false }
+    case 'array':
+      return { list: 'only' }
+    case 'integer':
+      return { list: false, read: (text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text) }
+    case 'number':
+      return { list: false, read: (text) => (/^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : text) }
+    case 'boolean':
+      return { list: false, read: (text) => (text === 'true' ? true : text === 'false' ? false : text) }
+    default:
+      return { list: false }
   }
 }
 

@@ -58,14 +58,26 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     } catch (error) {
       return done(asError(error))
     }
-    if (!(caller instanceof Promise)) return done()
-    caller
-      .catch((error: unknown) => {
-        log.warn({ err: error, requestId: request.id }, 'a key could not be checked')
-        throw identityAway()
-      })
-      .then((found) => void (request.caller = admitted(found, operation)))
-      .then(() => done(), (error: unknown) => done(asError(error)))
+    if (caller instanceof Promise) void admitLater(caller, request, done)
+    else done()
+  }
+
+  /** The key has to be looked up first. */
+  const admitLater = async (caller: Promise<Caller | undefined>, request: FastifyRequest, done: (error?: Error) => void): Promise<void> => {
+    try {
+      request.caller = admitted(await checkedKey(caller, request.id), operation)
+    } catch (error) {
+      return done(asError(error))
+    }
+    done()
+  }
+  const checkedKey = async (caller: Promise<Caller | undefined>, requestId: string): Promise<Caller | undefined> => {
+    try {
+      return await caller
+    } catch (error) {
+      log.warn({ err: error, requestId }, 'a key could not be checked')
+      throw identityAway()
+    }
   }
 
   const inputOf = (request: FastifyRequest): OperationInput => {
@@ -79,11 +91,17 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const faults = validate(input)
     const badKey = key !== undefined && !isIdempotencyKey(key, limits.idempotencyKeyCharacters)
     if (faults !== undefined || badKey) {
-      const errors = [...(badKey ? [{ param: 'Idempotency-Key', message: `must be 1 to ${limits.idempotencyKeyCharacters} printable ASCII characters` }] : []), ...(faults ?? [])]
+      const errors = [
+        ...(badKey ? [{ param: 'Idempotency-Key', message: `must be 1 to ${limits.idempotencyKeyCharacters} printable ASCII characters` }] : []),
+        ...(faults ?? []),
+      ]
       throw new Refused({ code: 'invalid_request', detail: summaryOf(errors), errors })
     }
     if (key === undefined && operation.movesStock && !isDryRun(input.query)) {
-      throw new Refused({ code: 'idempotency_key_required', detail: `${operation.name} moves stock: send an Idempotency-Key, and the same one when you send the request again.` })
+      throw new Refused({
+        code: 'idempotency_key_required',
+        detail: `${operation.name} moves stock: send an Idempotency-Key, and the same one when you send the request again.`,
+      })
     }
   }
 
@@ -121,7 +139,14 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const failed = reply.statusCode >= 500
     const slow = ms > limits.slowMs && !operation.streams
     if (!failed && !slow && !logRequests) return
-    const facts = { requestId: request.id, operation: operation.name, principal: request.caller?.principal, status: reply.statusCode, code: request.refused ?? undefined, ms: Math.round(ms) }
+    const facts = {
+      requestId: request.id,
+      operation: operation.name,
+      principal: request.caller?.principal,
+      status: reply.statusCode,
+      code: request.refused ?? undefined,
+      ms: Math.round(ms),
+    }
     if (failed) log.warn(facts, 'a request failed')
     else if (slow) log.warn(facts, 'a request was slow')
     else log.info(facts, 'request')
@@ -188,7 +213,12 @@ const summaryOf = (errors: readonly { readonly param: string; readonly message: 
 /** A reader that lost its connection says how far it had got; that is newer than what stood in its address. */
 const resumed = (input: OperationInput, lastEventId: string | string[] | undefined): OperationInput => {
   if (typeof lastEventId !== 'string' || lastEventId === '') return input
-  if (!/^\d{1,15}$/.test(lastEventId)) throw new Refused({ code: 'invalid_request', detail: 'Last-Event-ID must be the sequence of an event.', errors: [{ param: 'Last-Event-ID', message: 'must be a whole number' }] })
+  if (!/^\d{1,15}$/.test(lastEventId))
+    throw new Refused({
+      code: 'invalid_request',
+      detail: 'Last-Event-ID must be the sequence of an event.',
+      errors: [{ param: 'Last-Event-ID', message: 'must be a whole number' }],
+    })
   return { ...input, query: { ...(input.query as object), after_sequence: Number(lastEventId) } } // a query is a record
 }
 
@@ -197,6 +227,7 @@ export const checkAddress = (url: string, longest: number): void => {
   if (url.includes('%00')) throw new Refused({ code: 'invalid_request', detail: 'The address contains the character NUL.' })
 }
 
-const tooBusy = (): Refused => new Refused({ code: 'overloaded', detail: 'More requests are under way than can be answered in good time; nothing was done, try again.' })
+const tooBusy = (): Refused =>
+  new Refused({ code: 'overloaded', detail: 'More requests are under way than can be answered in good time; nothing was done, try again.' })
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

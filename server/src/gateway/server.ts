@@ -60,19 +60,28 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     clientErrorHandler: (error, socket) => refuseRaw(socket, error.code),
   })
   app.server.maxConnections = limits.connections
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
 
   app.decorateRequest('caller', null)
   app.decorateRequest('refused', null)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request: FastifyRequest, bytes: Buffer, done: (error: Error | null, body?: unknown) => void) => {
-    let body: unknown
-    try {
-      body = bytes.length === 0 ? undefined : readJson(bytes, limits)
-    } catch (error) {
-      return done(error instanceof Error ? error : new Error(String(error)))
-    }
-    done(null, body)
-  })
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    (_request: FastifyRequest, bytes: Buffer, done: (error: Error | null, body?: unknown) => void) => {
+      let body: unknown
+      try {
+        body = bytes.length === 0 ? undefined : readJson(bytes, limits)
+      } catch (error) {
+        return done(error instanceof Error ? error : new Error(String(error)))
+      }
+      done(null, body)
+    },
+  )
 
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id)
@@ -83,7 +92,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   const failed = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOf(error, limits)
-    if (refusal.code === 'internal_error') log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions.url }, 'a defect ended a request')
+    if (refusal.code === 'internal_error')
+      log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions.url }, 'a defect ended a request')
     if (error instanceof Refused) reply.headers(error.headers)
     // From a route that was never found there are no headers yet.
     if (!reply.hasHeader('request-id')) reply.headers({ 'request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
@@ -100,7 +110,13 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
       return failed(error, request, reply)
     }
     const allowed = methodsAt(path)
-    if (allowed === undefined) return refuse(request, reply, { code: 'not_found', detail: `There is nothing at ${shown(path)}. What there is stands in /openapi.json and on /docs.` }, { limits, load })
+    if (allowed === undefined)
+      return refuse(
+        request,
+        reply,
+        { code: 'not_found', detail: `There is nothing at ${shown(path)}. What there is stands in /openapi.json and on /docs.` },
+        { limits, load },
+      )
     reply.header('allow', allowed)
     return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
   })
@@ -109,15 +125,26 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }))
   app.get('/readyz', (request, reply) =>
-    !load.draining && ready() ? reply.send({ status: 'ready' })
-    : refuse(request, reply, { code: 'unavailable', detail: load.draining ? 'This process is about to end.' : 'This process is not ready yet.' }, { limits, load }))
-  app.get('/metrics', {
-    // Any key will do: what is counted here is nobody's secret, and not everybody's business either.
-    onRequest: async (request) => {
-      const caller = await Promise.resolve(identify(keyIn(request.headers.authorization))).catch(() => Promise.reject(identityAway()))
-      if (caller === undefined) throw wrongKey()
+    !load.draining && ready()
+      ? reply.send({ status: 'ready' })
+      : refuse(
+          request,
+          reply,
+          { code: 'unavailable', detail: load.draining ? 'This process is about to end.' : 'This process is not ready yet.' },
+          { limits, load },
+        ),
+  )
+  app.get(
+    '/metrics',
+    {
+      // Any key will do: what is counted here is nobody's secret, and not everybody's business either.
+      onRequest: async (request) => {
+        const caller = await Promise.resolve(identify(keyIn(request.headers.authorization))).catch(() => Promise.reject(identityAway()))
+        if (caller === undefined) throw wrongKey()
+      },
     },
-  }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+  )
   const document = JSON.stringify(openApi(operations))
   app.get('/openapi.json', (_request, reply) => reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(document))
   for (const { path, html, headers } of docsPages(operations)) app.get(path, (_request, reply) => reply.headers(headers).send(html))
@@ -129,6 +156,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     load.draining = true
     const late = new AbortController()
     const closed = Promise.all([app.close(), streams.stop()]).then(() => late.abort())
+    // Browsers open connections ahead of need. Node takes one that has said nothing yet for busy.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     await Promise.race([closed, sleep(limits.drainMs, undefined, { signal: late.signal }).catch(() => undefined)])
     if (!late.signal.aborted) {
       log.warn({ drainMs: limits.drainMs, inFlight: load.inFlight }, 'requests that were not done in time are cut off')
@@ -139,26 +168,44 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   return {
     app,
-    start: async ({ host, port }) => ({ url: shownUrl(await app.listen({ host, port })) }),
+    start: async ({ host, port }) => {
+      try {
+        return { url: shownUrl(await app.listen({ host, port })) }
+      } catch (error) {
+        throw cannotListen(error, host, port)
+      }
+    },
     stop,
   }
 }
 
 /** Metrics without a key, for a port that only the inside can reach. */
-export const serveMetrics = async ({ metrics, host, port }: { readonly metrics: Metrics; readonly host: string; readonly port: number }): Promise<{ readonly url: string; stop(): Promise<void> }> => {
+export const serveMetrics = async ({
+  metrics,
+  host,
+  port,
+}: {
+  readonly metrics: Metrics
+  readonly host: string
+  readonly port: number
+}): Promise<{ readonly url: string; stop(): Promise<void> }> => {
   const server: Server = createServer((request, response) => {
     if (request.method !== 'GET' || pathOf(request.url ?? '/') !== '/metrics') return void response.writeHead(404).end()
-    metrics.text().then((text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text), () => response.writeHead(500).end())
+    metrics.text().then(
+      (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    )
   })
   server.listen({ host, port })
   await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject))
   const { address, port: taken, family } = server.address() as AddressInfo // it listens on a port, not on a path
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`,
-    stop: () => new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
   }
 }
 
@@ -170,6 +217,19 @@ const requestIdOf = ({ headers }: { readonly headers: Readonly<Record<string, st
 /** 100 bits. */
 const REQUEST_ID_LETTERS = 20
 
+const cannotListen = (error: unknown, host: string, port: number): unknown => {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const why =
+    code === 'EADDRINUSE'
+      ? 'another program listens there; stop it, or choose another port with PORT'
+      : code === 'EACCES'
+        ? 'this account may not use that port; choose one from 1024 on with PORT'
+        : code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'
+          ? 'this machine has no such address; choose another with HOST'
+          : undefined
+  return why === undefined ? error : new Error(`Holdfast cannot listen on ${host}:${port}: ${why}.`, { cause: error })
+}
+
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? '/'
 const shown = (path: string): string => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
 /** Listening everywhere is no place to go to; the machine itself is. */
@@ -180,14 +240,16 @@ const methodsByPath = (operations: readonly Operation[]): ((path: string) => str
   const shapes = new Map<string, { readonly shape: RegExp; readonly methods: Set<string> }>()
   const add = (path: string, method: string) => {
     let entry = shapes.get(path)
-    if (entry === undefined) shapes.set(path, (entry = { shape: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), methods: new Set() }))
+    if (entry === undefined)
+      shapes.set(path, (entry = { shape: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), methods: new Set() }))
     entry.methods.add(method)
   }
   for (const { path, method, streams } of operations) {
     add(path, method)
     if (method === 'GET' && !streams) add(path, 'HEAD')
   }
-  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs', '/docs/problems/{code}']) for (const method of ['GET', 'HEAD']) add(path, method)
+  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs', '/docs/problems/{code}'])
+    for (const method of ['GET', 'HEAD']) add(path, method)
   return (path) => {
     const methods = new Set<string>()
     for (const entry of shapes.values()) if (entry.shape.test(path)) for (const method of entry.methods) methods.add(method)
@@ -199,9 +261,11 @@ const methodsByPath = (operations: readonly Operation[]): ((path: string) => str
 const refuseRaw = (socket: Socket, code: string | undefined): void => {
   if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const refusal: Refusal =
-    code === 'HPE_HEADER_OVERFLOW' ? { code: 'payload_too_large', detail: 'The header of the request is too large.' }
-    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? { code: 'invalid_request', detail: 'The request did not arrive in time.' }
-    : { code: 'invalid_request', detail: 'This is not a request in HTTP/1.1.' }
+    code === 'HPE_HEADER_OVERFLOW'
+      ? { code: 'payload_too_large', detail: 'The header of the request is too large.' }
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? { code: 'invalid_request', detail: 'The request did not arrive in time.' }
+        : { code: 'invalid_request', detail: 'This is not a request in HTTP/1.1.' }
   const status = statusOf(refusal.code)
   const id = `req_${randomWord(REQUEST_ID_LETTERS)}`
   const body = problemBody(refusal, id)

@@ -9,7 +9,9 @@ import { Refused } from './problem.ts'
 
 export type Streams = {
   follow(
-    request: FastifyRequest, reply: FastifyReply, open: (signal: AbortSignal) => Promise<Answer<unknown>>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    open: (signal: AbortSignal) => Promise<Answer<unknown>>,
     to: { readonly refuse: (refusal: Refusal) => FastifyReply; readonly serialize: (event: Record<string, unknown>) => string },
   ): Promise<FastifyReply>
   open(): number
@@ -17,7 +19,13 @@ export type Streams = {
   stop(): Promise<void>
 }
 
-export const openStreams = ({ limits, log }: { readonly limits: Pick<GatewayLimits, 'streams' | 'heartbeatMs'>; readonly log: Pick<Logger, 'warn'> }): Streams => {
+export const openStreams = ({
+  limits,
+  log,
+}: {
+  readonly limits: Pick<GatewayLimits, 'streams' | 'heartbeatMs'>
+  readonly log: Pick<Logger, 'warn'>
+}): Streams => {
   const running = new Map<AbortController, Promise<void>>()
   let opening = 0
   let stopped = false
@@ -25,7 +33,10 @@ export const openStreams = ({ limits, log }: { readonly limits: Pick<GatewayLimi
   return {
     follow: async (request, reply, open, { refuse, serialize }) => {
       if (stopped || running.size + opening >= limits.streams) {
-        throw new Refused({ code: 'overloaded', detail: `There are ${limits.streams} streams, which is as many as can be served; try again, or list events instead.` })
+        throw new Refused({
+          code: 'overloaded',
+          detail: `There are ${limits.streams} streams, which is as many as can be served; try again, or list events instead.`,
+        })
       }
       const ended = new AbortController()
       const { raw } = reply
@@ -48,7 +59,10 @@ export const openStreams = ({ limits, log }: { readonly limits: Pick<GatewayLimi
       const told = tell(raw, events, { ended, serialize, heartbeatMs: limits.heartbeatMs }).catch((error: unknown) => {
         if (!ended.signal.aborted) log.warn({ err: error, requestId: request.id }, 'a stream of events broke; its reader comes back by itself')
       })
-      running.set(ended, told.finally(() => void running.delete(ended)))
+      running.set(
+        ended,
+        told.finally(() => void running.delete(ended)),
+      )
       if (stopped) ended.abort()
       return reply
     },

@@ -15,7 +15,8 @@ export const validatorOf = ({ input }: Operation, { faultsTold, faultsSoughtInVa
   const body = input.body === undefined ? undefined : partOf(input.body)
 
   return (given) => {
-    if (params.isRight(given.params) && query.isRight(given.query) && (body === undefined ? given.body === undefined : body.isRight(given.body))) return undefined
+    if (params.isRight(given.params) && query.isRight(given.query) && (body === undefined ? given.body === undefined : body.isRight(given.body)))
+      return undefined
     const faults = [...params.faultsOf(given.params, faultsSoughtInValues), ...query.faultsOf(given.query, faultsSoughtInValues)]
     if (body !== undefined) faults.push(...body.faultsOf(given.body, faultsSoughtInValues))
     else if (given.body !== undefined) faults.push({ param: '', message: 'this operation takes no body' })
@@ -27,7 +28,15 @@ export const validatorOf = ({ input }: Operation, { faultsTold, faultsSoughtInVa
 export const bodyMayBeMissing = ({ input }: Operation): boolean => input.body !== undefined && quick.compile(plain(input.body))({})
 
 // No defaults are filled in: a PATCH would otherwise change what was not named. And nothing is coerced: "3" is no quantity.
-const options = { strict: true, strictTypes: false, strictRequired: false, coerceTypes: false, useDefaults: false, removeAdditional: false, verbose: true } as const
+const options = {
+  strict: true,
+  strictTypes: false,
+  strictRequired: false,
+  coerceTypes: false,
+  useDefaults: false,
+  removeAdditional: false,
+  verbose: true,
+} as const
 const quick = new Ajv({ ...options, allErrors: false })
 const thorough = new Ajv({ ...options, allErrors: true })
 
@@ -84,12 +93,20 @@ const faultsOf = (errors: readonly ErrorObject[], value: unknown): Fault[] => {
   const told = errors.filter((error) => error.keyword !== 'anyOf' && !unions.some((union) => isBranchOf(union, error)))
   return [
     ...told.map((error) => ({ param: paramOf(error, value), message: messageOf(error) })),
-    ...unions.flatMap((union) => unionFaults(union, errors.filter((error) => error !== union && isBranchOf(union, error)), value)),
+    ...unions.flatMap((union) =>
+      unionFaults(
+        union,
+        errors.filter((error) => error !== union && isBranchOf(union, error)),
+        value,
+      ),
+    ),
   ]
 }
 
 const isBranchOf = (union: ErrorObject, error: ErrorObject): boolean =>
-  error !== union && error.schemaPath.startsWith(`${union.schemaPath}/`) && (error.instancePath === union.instancePath || error.instancePath.startsWith(`${union.instancePath}/`))
+  error !== union &&
+  error.schemaPath.startsWith(`${union.schemaPath}/`) &&
+  (error.instancePath === union.instancePath || error.instancePath.startsWith(`${union.instancePath}/`))
 
 /** Of a union, only what is wrong with the branch that was meant: the one whose type the value has. */
 const unionFaults = (union: ErrorObject, branches: readonly ErrorObject[], value: unknown): Fault[] => {
@@ -103,7 +120,8 @@ const unionFaults = (union: ErrorObject, branches: readonly ErrorObject[], value
 
 /** `/lines/0/quantity` → `lines[0].quantity`; with the field's name when it is missing or not known. */
 const paramOf = ({ instancePath, keyword, params }: ErrorObject, value: unknown): string => {
-  const field = keyword === 'required' ? String(params['missingProperty']) : keyword === 'additionalProperties' ? String(params['additionalProperty']) : undefined
+  const field =
+    keyword === 'required' ? String(params['missingProperty']) : keyword === 'additionalProperties' ? String(params['additionalProperty']) : undefined
   let param = ''
   let current = value
   for (const segment of instancePath.split('/').slice(1)) {
@@ -118,20 +136,34 @@ const paramOf = ({ instancePath, keyword, params }: ErrorObject, value: unknown)
 const messageOf = ({ keyword, params, message, parentSchema }: ErrorObject): string => {
   const limit = String(params['limit'])
   switch (keyword) {
-    case 'required': return 'is required'
-    case 'additionalProperties': return 'is not known'
-    case 'type': return `must be ${typeName(String(params['type']))}`
-    case 'enum': return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}` // Ajv gives the list of the schema
-    case 'minimum': return `must be ${limit} or more`
-    case 'maximum': return `must be ${limit} or less`
-    case 'minLength': return limit === '1' ? 'must not be empty' : `must have ${limit} characters or more`
-    case 'maxLength': return `must have ${limit} characters or less`
-    case 'minItems': return limit === '1' ? 'must not be empty' : `must have ${limit} entries or more`
-    case 'maxItems': return `must have ${limit} entries or less`
-    case 'maxProperties': return `must have ${limit} fields or less`
-    case 'format': return 'must be an instant such as 2026-11-21T10:15:00.000Z'
-    case 'pattern': return `is not well formed${exampleIn(parentSchema)}`
-    default: return message ?? 'is not right'
+    case 'required':
+      return 'is required'
+    case 'additionalProperties':
+      return 'is not known'
+    case 'type':
+      return `must be ${typeName(String(params['type']))}`
+    case 'enum':
+      return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}` // Ajv gives the list of the schema
+    case 'minimum':
+      return `must be ${limit} or more`
+    case 'maximum':
+      return `must be ${limit} or less`
+    case 'minLength':
+      return limit === '1' ? 'must not be empty' : `must have ${limit} characters or more`
+    case 'maxLength':
+      return `must have ${limit} characters or less`
+    case 'minItems':
+      return limit === '1' ? 'must not be empty' : `must have ${limit} entries or more`
+    case 'maxItems':
+      return `must have ${limit} entries or less`
+    case 'maxProperties':
+      return `must have ${limit} fields or less`
+    case 'format':
+      return 'must be an instant such as 2026-11-21T10:15:00.000Z'
+    case 'pattern':
+      return `is not well formed${exampleIn(parentSchema)}`
+    default:
+      return message ?? 'is not right'
   }
 }
 
@@ -140,5 +172,13 @@ const exampleIn = (schema: unknown): string => {
   return `; one that is: ${String(schema.examples[0])}`
 }
 
-const typeNames: Readonly<Record<string, string>> = { integer: 'a whole number', number: 'a number', string: 'a string', boolean: 'true or false', array: 'a list', object: 'an object', null: 'null' }
+const typeNames: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  null: 'null',
+}
 const typeName = (type: string): string => typeNames[type] ?? type

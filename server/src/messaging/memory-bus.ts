@@ -7,6 +7,7 @@ export const memoryBus = (): Bus => {
     publish: async (events) => {
       for (const event of events) for (const subscriber of subscribers.values()) await subscriber(event)
     },
+    isHeard: () => subscribers.size > 0,
     subscribe: (name, subscriber) => {
       if (subscribers.has(name)) throw new Error(`the bus of one process has one consumer ${name}, and it is there already`)
       subscribers.set(name, subscriber)

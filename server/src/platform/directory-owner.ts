@@ -19,7 +19,7 @@ const TAKE_OVER_ATTEMPTS = 5
 
 type Claim = ProcessIdentity & { host: string }
 
-export async function claimDirectory(directory: string): Promise<DirectoryOwner> {
+export async function claimDirectory(directory: string, { foreignOwnerGivenUpAfterMs = FOREIGN_OWNER_GIVEN_UP_AFTER_MS } = {}): Promise<DirectoryOwner> {
   const path = join(directory, 'holdfast.pid')
   const self = identifyProcess(process.pid) ?? { pid: process.pid, startedAt: '' }
   const mine = JSON.stringify({ ...self, host: hostname() } satisfies Claim)
@@ -29,7 +29,7 @@ export async function claimDirectory(directory: string): Promise<DirectoryOwner>
 
     const found = read(path)
     if (found === undefined) continue
-    if (await lives(path, found)) {
+    if (await lives(path, found, foreignOwnerGivenUpAfterMs)) {
       throw new Error(
         `Another Holdfast (process ${found.claim?.pid ?? 'unknown'} on ${found.claim?.host ?? 'an unknown machine'}) is running on the data directory ` +
           `${directory}. Stop that one first, or give this one a directory of its own with HOLDFAST_DATA_DIR.`,
@@ -97,12 +97,12 @@ function parse(text: string): Claim | undefined {
   }
 }
 
-async function lives(path: string, { text, claim }: Found): Promise<boolean> {
+async function lives(path: string, { text, claim }: Found, foreignOwnerGivenUpAfterMs: number): Promise<boolean> {
   if (claim === undefined) return false
   if (claim.host === hostname()) return isAlive(claim)
 
   const firstSeen = modifiedAt(path)
-  const deadline = Date.now() + FOREIGN_OWNER_GIVEN_UP_AFTER_MS
+  const deadline = Date.now() + foreignOwnerGivenUpAfterMs
   while (Date.now() < deadline) {
     await sleep(FOREIGN_OWNER_LOOK_INTERVAL_MS)
     if (read(path)?.text !== text) return false

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,7 +31,7 @@ import {
   type Durability,
   type Login,
 } from './postgres-cluster.ts'
-import { identifyProcess, isAlive, workingDirectory, type ProcessIdentity } from './process.ts'
+import { identifyProcess, isAlive, processesIn, workingDirectory, type ProcessIdentity } from './process.ts'
 
 export type PostgresOptions = {
   /** Holdfast's data directory; PostgreSQL's own is made inside it. */
@@ -82,7 +82,7 @@ const RESTART_WAITS_MS = [100, 300, 1_000, 3_000, 10_000]
 const START_WAITS_MS = [100, 500, 1_500]
 // A server that lived this long was well; its next end begins a new count.
 const HEALTHY_AFTER_MS = 60_000
-const ADOPTED_LOOK_INTERVAL_MS = 250
+const ADOPTED_LOOK_INTERVAL_MS = 100
 const LARGEST_LOG_BYTES = 16 * 1024 * 1024
 const SHOWN_LOG_CHARACTERS = 2_000
 
@@ -213,21 +213,12 @@ function supervise({ server, login, version }: Started, site: Site, owner: Direc
 
 // A server that was running when its Holdfast was killed is as good as a new one, and everything in its memory is still warm.
 async function adoptRunning({ cluster, log }: Site): Promise<Started | undefined> {
-  const pidFile = join(cluster.directory, 'postmaster.pid')
-  if (!existsSync(pidFile)) return undefined
+  const note = readNote(cluster)
+  if (note?.identity === undefined) return undefined
 
-  const [pid, , , port] = readFileSync(pidFile, 'utf8').split('\n')
-  // PostgreSQL writes a negative number while one of its programs works on the data alone.
-  const found = identifyProcess(Math.abs(Number(pid)))
-  if (found === undefined || !worksIn(found, cluster.directory)) {
-    rmSync(pidFile, { force: true })
-    log.info({ pid: Number(pid) }, 'cleared away what a crashed PostgreSQL left behind')
-    return undefined
-  }
-
-  const server = runningServer(found)
+  const server = runningServer(note.identity)
   const login = readLogin(cluster)
-  if (login?.port === Number(port)) {
+  if (login?.port === note.port) {
     try {
       const version = await untilItAnswers(server, login, { limitMs: ATTACH_LIMIT_MS, log })
       log.info({ version, pid: server.pid, port: login.port }, 'PostgreSQL is still running from before and is taken over')
@@ -240,6 +231,29 @@ async function adoptRunning({ cluster, log }: Site): Promise<Started | undefined
   return undefined
 }
 
+type Note = { path: string; lines: string[]; port: number; identity: ProcessIdentity | undefined }
+
+// What a server notes about itself in its data directory; without an identity when that server is gone.
+function readNote({ directory }: Cluster): Note | undefined {
+  const path = join(directory, 'postmaster.pid')
+  if (!existsSync(path)) return undefined
+  const lines = readFileSync(path, 'utf8').split('\n')
+  // PostgreSQL writes a negative number while one of its programs works on the data alone.
+  const found = identifyProcess(Math.abs(Number(lines[0])))
+  return { path, lines, port: Number(lines[3]), identity: found && worksIn(found, directory) ? found : undefined }
+}
+
+// PostgreSQL believes a note when any process has that number, be it a stranger or a zombie that nobody has buried yet; its own
+// parent's number it knows to be stale. The note itself stays, because the rest of it is how PostgreSQL finds out whether
+// sessions of the dead server still hold its memory.
+function disarmStaleNote(cluster: Cluster): void {
+  const note = readNote(cluster)
+  if (note === undefined || note.identity !== undefined) return
+  // A session that was busy when its server died goes on until it looks up, and no new server starts before.
+  for (const pid of processesIn(realpathSync(cluster.directory), 'postgres')) signalIfThere(pid, 'SIGQUIT')
+  writeFileSync(note.path, [String(process.pid), ...note.lines.slice(1)].join('\n'))
+}
+
 // A lost password is replaced: whoever may do so can read all the data anyway.
 async function knownPassword({ cluster, binaries, log }: Site, files: ClusterFiles): Promise<string> {
   const login = readLogin(cluster)
@@ -247,6 +261,7 @@ async function knownPassword({ cluster, binaries, log }: Site, files: ClusterFil
 
   log.warn({ directory: cluster.directory }, 'the password of the database is lost; a new one is set')
   writeClusterFiles(cluster, files)
+  disarmStaleNote(cluster)
   const password = newPassword()
   await setPassword(cluster, { binaries, password })
   return password
@@ -290,6 +305,7 @@ async function startWithPatience(site: Site, password: string): Promise<Started>
 }
 
 async function launch({ cluster, binaries, logFile }: Site, port: number): Promise<Server> {
+  disarmStaleNote(cluster)
   const output = openSync(logFile, 'a', 0o600)
   try {
     const logStart = fstatSync(output).size
@@ -337,8 +353,17 @@ function runningServer(identity: ProcessIdentity): Server {
     ended,
     hasEnded,
     signal: (name) => {
-      if (!hasEnded()) process.kill(identity.pid, name)
+      if (!hasEnded()) signalIfThere(identity.pid, name)
     },
+  }
+}
+
+function signalIfThere(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // It ended between the look and the signal.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 

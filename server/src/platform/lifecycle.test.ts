@@ -13,7 +13,14 @@ describe('stopping', () => {
     const stopped: string[] = []
     const parts = lifecycle({ log })
     for (const name of ['database', 'ledger', 'gateway']) {
-      parts.started({ name, stopMs: 1_000, stop: async () => { await Promise.resolve(); stopped.push(name) } })
+      parts.started({
+        name,
+        stopMs: 1_000,
+        stop: async () => {
+          await Promise.resolve()
+          stopped.push(name)
+        },
+      })
     }
     expect(await parts.stop()).toBe(true)
     expect(stopped).toEqual(['gateway', 'ledger', 'database'])

@@ -51,13 +51,21 @@ const signals: readonly Stoppable[] = ['SIGTERM', 'SIGINT']
  * Ends the process when it is asked to: first as `stop` says, and at once when asked again. What nobody caught is logged and
  * ends the process too: its state is no longer known, and another process takes over from what is committed.
  */
-export const endOnSignals = ({ stop, log, exit = process.exit }: {
+export const endOnSignals = ({
+  stop,
+  log,
+  exit = process.exit,
+}: {
   readonly stop: () => Promise<boolean>
   readonly log: Pick<Logger, 'info' | 'error'>
   readonly exit?: (code: number) => void
 }): (() => void) => {
   let asked = false
-  const end = (code: number) => void stop().then((clean) => exit(clean ? code : 1), () => exit(1))
+  const end = (code: number) =>
+    void stop().then(
+      (clean) => exit(clean ? code : 1),
+      () => exit(1),
+    )
   const onSignal = (signal: Stoppable) => {
     if (asked) return exit(signal === 'SIGINT' ? 130 : 143)
     asked = true

@@ -59,6 +59,8 @@ export type IdentityLimits = {
   readonly keyCacheMs: number
   /** From this age on a key is asked for again while the old answer still serves, so that no request waits for it. */
   readonly keyRefreshMs: number
+  /** How long after that has failed it is tried again. */
+  readonly keyRetryMs: number
   readonly keysCached: number
   /** Unknown keys remembered, so that a client with a wrong key does not ask the database each time. */
   readonly unknownKeysCached: number
@@ -71,6 +73,7 @@ export type IdentityLimits = {
 const identity: IdentityLimits = {
   keyCacheMs: 5_000,
   keyRefreshMs: 3_000,
+  keyRetryMs: 500,
   keysCached: 10_000,
   unknownKeysCached: 1_000,
   lookups: 1_000,
@@ -126,7 +129,7 @@ const catalog = {
 
 const reads = {
   /** Items in one statement. */
-  items: 1_000,
+  keys: 1_000,
   inFlight: 2,
 } as const
 

@@ -23,10 +23,18 @@ export const openMetrics = ({ process: ofProcess }: { readonly process: boolean 
   const registry = new Registry()
   // Memory, processor time, event-loop lag, garbage collection.
   if (ofProcess) collectDefaultMetrics({ register: registry })
-  const requests = new Counter({ name: 'requests_total', help: 'Requests answered, by operation and status.', labelNames: ['operation', 'status'], registers: [registry] })
+  const requests = new Counter({
+    name: 'requests_total',
+    help: 'Requests answered, by operation and status.',
+    labelNames: ['operation', 'status'],
+    registers: [registry],
+  })
   const durations = new Histogram({
-    name: 'request_duration_seconds', help: 'Time from the head of a request to the end of its answer.', labelNames: ['operation'],
-    buckets: DURATION_BUCKETS_SECONDS, registers: [registry],
+    name: 'request_duration_seconds',
+    help: 'Time from the head of a request to the end of its answer.',
+    labelNames: ['operation'],
+    buckets: DURATION_BUCKETS_SECONDS,
+    registers: [registry],
   })
 
   return {
@@ -44,7 +52,14 @@ export const openMetrics = ({ process: ofProcess }: { readonly process: boolean 
       }
     },
     gauge: (name, help, read) => {
-      new Gauge({ name, help, registers: [registry], collect() { this.set(read()) } })
+      new Gauge({
+        name,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(read())
+        },
+      })
     },
     counter: (name, help) => {
       const counter = new Counter({ name, help, registers: [registry] })

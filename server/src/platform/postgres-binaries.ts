@@ -47,10 +47,10 @@ export function machineBinaries(): PostgresBinaries[] {
     .toSorted((a, b) => b.major - a.major)
 }
 
-/** The same programs at a place where the account can run them, copied there when they are not so already. */
+/** The same programs at a place where the account can run them: copied to the first cache that will do when they are not so already. */
 export function runnableBinaries(
   binaries: PostgresBinaries,
-  { account, fallbackCache, log }: { account: Account; fallbackCache: string; log: Pick<Logger, 'info' | 'warn'> },
+  { account, caches, log }: { account: Account; caches: readonly string[]; log: Pick<Logger, 'info'> },
 ): PostgresBinaries {
   if (binaries.source === 'machine') return binaries
   const native = dirname(binaries.directory)
@@ -58,7 +58,7 @@ export function runnableBinaries(
 
   const name = `postgres-${packageVersion(dirname(native))}-${process.arch}`
   const problems: string[] = []
-  for (const cache of [preferredCache(), fallbackCache]) {
+  for (const cache of caches) {
     try {
       const copy = join(cache, name)
       if (!existsSync(copy)) {
@@ -75,7 +75,13 @@ export function runnableBinaries(
   throw new Error(`The PostgreSQL programs in ${native} cannot be run from there, nor from a copy: ${problems.join('; ')}`)
 }
 
-/** May the account go into this directory and read it? The mode bits are asked, as the kernel will. */
+/** Where copies are kept for all Holdfasts of this machine or account. */
+export function preferredCache(): string {
+  if (process.geteuid?.() === 0) return ROOTS_CACHE
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'holdfast')
+}
+
+/** May the account go into this directory? The mode bits are asked, as the kernel will. */
 export function canEnter(directory: string, account: Account): boolean {
   return ancestors(directory).every((ancestor) => permits(statSync(ancestor), account, 0o1))
 }
@@ -118,11 +124,6 @@ function permits(stat: Stats, account: Account, wanted: number): boolean {
 function ancestors(directory: string): string[] {
   const parent = dirname(directory)
   return parent === directory ? [directory] : [...ancestors(parent), directory]
-}
-
-function preferredCache(): string {
-  if (process.geteuid?.() === 0) return ROOTS_CACHE
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'holdfast')
 }
 
 // Copied under another name and then renamed: what stands under the real name is complete, whoever else copies at the same time.

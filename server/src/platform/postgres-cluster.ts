@@ -6,7 +6,7 @@ import { chmodSync, chownSync, closeSync, existsSync, fsyncSync, mkdirSync, open
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Logger } from './log.ts'
-import { canEnter, embeddedBinaries, machineBinaries, runnableBinaries, OLDEST_POSTGRES_MAJOR, type Account, type PostgresBinaries } from './postgres-binaries.ts'
+import { canEnter, embeddedBinaries, machineBinaries, preferredCache, runnableBinaries, OLDEST_POSTGRES_MAJOR, type Account, type PostgresBinaries } from './postgres-binaries.ts'
 
 export type Durability = 'full' | 'none'
 
@@ -76,7 +76,7 @@ export function hasData({ directory }: Cluster): boolean {
 /** The programs for this data: of its own major version when there is data, else the newest we have. */
 export function binariesFor(cluster: Cluster, log: Pick<Logger, 'info' | 'warn'>): PostgresBinaries | undefined {
   const found = [embeddedBinaries(), ...machineBinaries()].filter((binaries) => binaries !== undefined)
-  const runnable = (binaries: PostgresBinaries) => runnableBinaries(binaries, { account: cluster.account, fallbackCache: cluster.base, log })
+  const runnable = (binaries: PostgresBinaries) => runnableBinaries(binaries, { account: cluster.account, caches: [preferredCache(), cluster.base], log })
   if (!hasData(cluster)) return found[0] && runnable(found[0])
 
   const version = readFileSync(join(cluster.directory, 'PG_VERSION'), 'utf8').trim()

@@ -1,7 +1,7 @@
 // Says whether a process that was written down earlier is still the same living process. A number alone does not: after a
 // restart of the machine or the container, the old number often belongs to somebody else.
 
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export type ProcessIdentity = { pid: number; startedAt: string }
 
@@ -31,6 +31,23 @@ export function isAlive(identity: ProcessIdentity): boolean {
 export function workingDirectory(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return undefined
+  }
+}
+
+/** All processes of that name that work in the directory. */
+export function processesIn(directory: string, name: string): number[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => workingDirectory(pid) === directory && commandName(pid) === name)
+}
+
+function commandName(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
   } catch {
     return undefined
   }

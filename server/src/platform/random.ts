@@ -24,10 +24,25 @@ export const uuidV7 = (): string => {
   const high = Math.floor(lastMs / 0x1_0000)
   const low = lastMs & 0xffff
   return (
-    byteHex(high >>> 24) + byteHex(high >>> 16) + byteHex(high >>> 8) + byteHex(high) + '-' +
-    byteHex(low >>> 8) + byteHex(low) + '-7' + (counter + 0x1000).toString(16).slice(1) + '-' +
-    byteHex(0x80 | (nextByte() & 0x3f)) + byteHex(nextByte()) + '-' +
-    byteHex(nextByte()) + byteHex(nextByte()) + byteHex(nextByte()) + byteHex(nextByte()) + byteHex(nextByte()) + byteHex(nextByte())
+    byteHex(high >>> 24) +
+    byteHex(high >>> 16) +
+    byteHex(high >>> 8) +
+    byteHex(high) +
+    '-' +
+    byteHex(low >>> 8) +
+    byteHex(low) +
+    '-7' +
+    (counter + 0x1000).toString(16).slice(1) +
+    '-' +
+    byteHex(0x80 | (nextByte() & 0x3f)) +
+    byteHex(nextByte()) +
+    '-' +
+    byteHex(nextByte()) +
+    byteHex(nextByte()) +
+    byteHex(nextByte()) +
+    byteHex(nextByte()) +
+    byteHex(nextByte()) +
+    byteHex(nextByte())
   )
 }
 

@@ -10,7 +10,7 @@ import type { Rejection } from '../domain/rejection.ts'
 import type pg from 'pg'
 import { documentNumber, holdColumns, holdOf, jsonOrNull, ms, numbers, placeNumber, words, type EntryDocument, type HoldRow } from './codec.ts'
 import { Fault, faultOf } from './fault.ts'
-import { connect, type Connection, type Pool } from './pool.ts'
+import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
 
 /** What one batch wants locked and looked up. */
 export type Wanted = {
@@ -97,23 +97,18 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         throw fault ?? failed.reason
       }
 
+      const { holds, levels, keys } = wanted
+      const places = [numbers(levels.map((level) => level.item)), numbers(levels.map((level) => level.location))]
       const [, held, stood, remembered, clock] = await all(
-        [
+        inOneWrite(connection, () => [
           connection.query('begin'),
-          wanted.holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [words(wanted.holds)]),
-          wanted.holds.length === 0
-            ? run(connection, 'lock-levels', lockLevels, [
-                numbers(wanted.levels.map((level) => level.item)),
-                numbers(wanted.levels.map((level) => level.location)),
-              ])
-            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [
-                numbers(wanted.levels.map((level) => level.item)),
-                numbers(wanted.levels.map((level) => level.location)),
-                words(wanted.holds),
-              ]),
-          run(connection, 'look-up-keys', lookUpKeys, [words(wanted.keys)]),
+          holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [words(holds)]),
+          holds.length === 0
+            ? run(connection, 'lock-levels', lockLevels, places)
+            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [...places, words(holds)]),
+          run(connection, 'look-up-keys', lookUpKeys, [words(keys)]),
           run(connection, 'read-clock', readClock, []),
-        ],
+        ]),
         'statement',
       )
       const now = instant(clock?.rows[0].now)
@@ -131,9 +126,8 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         abandon,
         commit: async (changes) => {
           const statements = statementsOf(changes, now)
-          const answers = statements.map(([name, text, values]) => run(connection, name, text, values))
-          const committed = connection.query('commit')
-          const results = await all([...answers, committed], 'commit')
+          const answers = inOneWrite(connection, () => [...statements.map(([name, text, values]) => run(connection, name, text, values)), connection.query('commit')])
+          const results = await all(answers, 'commit')
           const tag = results.at(-1)?.command
           if (tag !== 'COMMIT') {
             await abandon()

@@ -20,9 +20,9 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
+  rmSync(directory, { recursive: true, force: true })
   await client.end()
   await database.drop()
-  rmSync(directory, { recursive: true, force: true })
 })
 
 test('new migrations are applied in order, each once', async () => {

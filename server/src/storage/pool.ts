@@ -1,4 +1,5 @@
 // Connections to PostgreSQL: how values are read, which limits the server keeps for us, and what becomes of a broken one.
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { faultOf } from './fault.ts'
 
@@ -59,6 +60,20 @@ export const transaction = async <Result>(pool: Pool, body: (connection: Connect
     throw fault ?? error
   } finally {
     connection.release(broken)
+  }
+}
+
+/**
+ * Sends all that `send` asks for in one write to the socket. A pipeline is otherwise a write a statement, and these were a
+ * quarter of the server's time under load.
+ */
+export const inOneWrite = <Result>(connection: Connection, send: () => Result): Result => {
+  const { stream } = (connection as unknown as { connection: { stream: Socket } }).connection // the driver's own, which its types do not show
+  stream.cork()
+  try {
+    return send()
+  } finally {
+    stream.uncork()
   }
 }
 

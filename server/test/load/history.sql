@@ -1,6 +1,6 @@
 -- Fills an empty, migrated database with a past that could have been: items that were received once, and holds of one unit
--- that were placed and then executed or released, each under keys of its own, until the ledger has `entries` entries.
--- Written as the ledger writes it, so that `verify` finds nothing wrong with it, but by the million.
+-- that were placed and then executed or released, until the ledger has `entries` entries. Written as the ledger writes it, so
+-- that `verify` finds nothing wrong with it, but by the million. The keys of it come from history-keys.sql.
 --   psql -v entries=10000000 -v items=10000 -v units=1000000 -f history.sql
 
 set synchronous_commit = off;
@@ -90,16 +90,6 @@ select e.sequence, h.item, 1, e.version, 1, e.from_state, e.to_state, 1, h.id, p
        lateral (values (h.placed, h.version, 1, 2, h.placed_ms), (h.ended, h.version + 1, 2, case when h.is_executed then 3 else 1 end, h.ended_ms))
          as e (sequence, version, from_state, to_state, ms);
 
--- Written in the order of the index, which is quicker by far than at random. Keys that came one by one would have left its pages
--- about seven tenths full, so that is how full they are made.
-alter index idempotency_keys_pk set (fillfactor = 70);
-insert into idempotency_keys (key, fingerprint, sequence, answer, created_at)
-select k.key, md5('fingerprint' || k.sequence)::uuid, k.sequence, null, pg_temp.at(k.ms)
-  from (select md5('key' || n)::uuid as key, n as sequence, pg_temp.at_ms(n, :begins_ms, :step_ms) as ms
-          from generate_series(:receipts + 1, :receipts + 2 * :holds) as n) as k
- order by k.key;
-alter index idempotency_keys_pk reset (fillfactor);
-
 insert into stock_levels (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
 select i, 1, :units - coalesce(h.executed, 0), 0, coalesce(h.executed, 0), 0, 0, 0, 0, 1 + 2 * coalesce(h.holds, 0), now()
   from generate_series(1, :items) as i
@@ -109,5 +99,5 @@ select i, 1, :units - coalesce(h.executed, 0), 0, coalesce(h.executed, 0), 0, 0,
 
 update ledger_head set sequence = :receipts + 2 * :holds, latest_at = pg_temp.at(pg_temp.at_ms(:receipts + 2 * :holds, :begins_ms, :step_ms));
 
-vacuum (analyze) stock_levels, holds, ledger_entries, events, idempotency_keys, documents;
+vacuum (analyze) stock_levels, holds, ledger_entries, events, documents;
 checkpoint;

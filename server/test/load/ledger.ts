@@ -2,9 +2,11 @@
 // under a key of its own. Everything a hold writes is written. Answers one line of JSON.
 import { hash } from 'node:crypto'
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { itemNumber, locationNumber, type Uuid } from '../../src/domain/ids.ts'
 import { ledger, type Ledger } from '../../src/ledger/ledger.ts'
+import { limits } from '../../src/platform/limits.ts'
 import { uuidV7 } from '../../src/platform/random.ts'
 import { postgresStore } from '../../src/storage/ledger-store.ts'
 import { openPool } from '../../src/storage/pool.ts'
@@ -22,11 +24,9 @@ const { values: given } = parseArgs({
 const { url } = given
 if (url === undefined) throw new Error('usage: ledger.ts --url URL --items N --callers N --seconds S --warm-up S')
 const items = Number(given.items ?? 10_000)
-const callers = Number(given.callers ?? 256)
+const callers = Number(given.callers ?? 512)
 const seconds = Number(given.seconds ?? 10)
 const warmUpSeconds = Number(given['warm-up'] ?? 2)
-
-const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** As the service digests a caller's key and request: 128 bits of SHA-256 as a uuid. */
 const digest = (text: string): Uuid => {
@@ -45,7 +45,7 @@ const placeOne = async (stock: Ledger): Promise<void> => {
     actor: 'key_load',
     requestId: 'req_00000000000000000000',
     command: {
-      type: 'PlaceHold', id: uuidV7() as Uuid, lines: [{ item, location: locationNumber(1), quantity: 1 }], mode: 'all_or_nothing', ttlMs: 900_000,
+      type: 'PlaceHold', id: uuidV7() as Uuid, lines: [{ item, location: locationNumber(1), quantity: 1 }], mode: 'all_or_nothing', ttlMs: 3_600_000,
       candidates: [], strategy: 'priority', destination: null, reference: null, metadata: {},
     },
   })
@@ -70,12 +70,14 @@ const drive = async (stock: Ledger, ms: number, latency?: RecordableHistogram): 
 }
 
 const faults: unknown[] = []
-const pool = openPool({ url, size: 4, pipeline: true, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000, applicationName: 'holdfast load', onBroken: (error) => faults.push(error) })
+const pool = openPool({
+  url, size: limits.database.ledgerPool, pipeline: true, statementTimeoutMs: limits.database.statementMs, lockTimeoutMs: limits.database.lockMs,
+  applicationName: 'holdfast-load', onBroken: (error) => faults.push(error),
+})
 let batches = 0
 let batched = 0
 const stock = ledger({
-  store: postgresStore({ pool, prepare: true }), safetyStockOf: () => 0, wait, soon: setImmediate,
-  limits: { queue: 20_000, batch: 256, batchLines: 4_000, inFlight: 2, due: 1_000, deferrals: 10, attempts: 6 },
+  store: postgresStore({ pool, prepare: true }), safetyStockOf: () => 0, limits: limits.ledger, wait: sleep, soon: setImmediate,
   onBatch: ({ requests }) => {
     batches += 1
     batched += requests

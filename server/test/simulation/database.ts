@@ -213,6 +213,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
   }
 
   const take = async (transaction: Transaction, names: readonly string[]) => {
+    goOn(transaction)
     for (const name of names) {
       const wait = lock(transaction, name)
       if (wait === undefined) continue

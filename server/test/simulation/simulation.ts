@@ -42,7 +42,7 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
   const random = randomOf(seed)
   const clock = simulatedClock()
   const tally = newTally()
-  const trace = newTrace(clock.now, listen)
+  const trace = newTrace(() => clock.now(), listen)
   const pace = drawPace(random)
   const history: History = { operations: [], looks: [], told: [] }
   const failures: Failure[] = []
@@ -101,9 +101,9 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
   await clock.runUntil(() => clients.isDone() || clock.now() >= healAt, healAt)
   faults = noFaults
   trace.say(() => 'nothing fails from here on')
-  await becomesQuiet('clients still ask', clients.isDone, QUIET_BOUND_MS)
+  await becomesQuiet('clients still ask', () => clients.isDone(), QUIET_BOUND_MS)
   clients.settle()
-  await becomesQuiet('clients still ask for what they do not know', clients.isDone, QUIET_BOUND_MS)
+  await becomesQuiet('clients still ask for what they do not know', () => clients.isDone(), QUIET_BOUND_MS)
   for (const { number, command, attempts } of history.operations)
     if (!attempts.some(({ outcome }) => isDefinite(outcome)))
       failures.push({
@@ -116,7 +116,7 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
     if (status === 'active' && expiresAt <= quietSince)
       failures.push({ rule: 'it becomes quiet', what: `hold ${id} is still active, and expired ${database.now() - expiresAt} ms ago` })
   let stopped = 0
-  for (const { stop } of servers) stop(() => (stopped += 1))
+  for (const one of servers) one.stop(() => (stopped += 1))
   await becomesQuiet('processes have not stopped', () => stopped === servers.length && servers.every((one) => one.isIdle()), QUIET_BOUND_MS)
   await clock.runUntil(() => false, clock.now() + READER_EVERY_MS)
 

@@ -26,7 +26,8 @@ let made = 0
 async function makeDatabase(template: string): Promise<FreshDatabase> {
   made += 1
   const name = `${inject('testDatabases').prefix}${process.pid}_${made}`
-  await asAdmin(`create database ${name} template ${template}`)
+  // Copying files takes 80 ms here, and writing the copy to the log, which is the default, 200 ms.
+  await asAdmin(`create database ${name} template ${template} strategy file_copy`)
 
   const url = new URL(adminUrl())
   url.pathname = `/${name}`

@@ -38,7 +38,7 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
     if (waiting.size >= limits.lookups) return Promise.reject(new Error(`${limits.lookups} keys are being looked up already`))
     const asked = Promise.withResolvers<Caller | undefined>()
     waiting.set(text, { ...asked, digest })
-    lookingUp ??= work().finally(() => (lookingUp = undefined))
+    lookingUp ??= work()
     return asked.promise
   }
 
@@ -61,6 +61,8 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
         for (const { reject } of batch.values()) reject(error)
       }
     }
+    // In the same turn in which nobody was found waiting: whoever comes after this begins anew, and is not left waiting for us.
+    lookingUp = undefined
   }
 
   const take = (text: string, digest: Buffer, row: LiveKey | undefined, askedAt: number): Caller | undefined => {
@@ -71,7 +73,7 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
     }
     const before = known.peek(text)
     const caller = { principal: row.principal, scopes: new Set(allScopes.filter((scope) => row.scopes.includes(scope))) }
-    known.set(text, { id: row.id, caller, askedAt, used: before?.used ?? true })
+    known.set(text, { id: row.id, caller, askedAt, askedAgainAt: 0, used: before?.used ?? true })
     return caller
   }
 
@@ -94,10 +96,12 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
       if (entry !== undefined) {
         entry.used = true
         const age = now() - entry.askedAt
-        if (age < limits.keyRefreshMs) return entry.caller
-        const asked = lookUp(text, digestOf(key))
-        if (age >= limits.keyCacheMs) return asked
-        asked.catch(onFault)
+        if (age >= limits.keyCacheMs) return lookUp(text, digestOf(key))
+        // One request asks again for all; a database that is away is not asked by each of them.
+        if (age >= limits.keyRefreshMs && age - entry.askedAgainAt >= limits.keyRetryMs) {
+          entry.askedAgainAt = age
+          lookUp(text, digestOf(key)).catch(onFault)
+        }
         return entry.caller
       }
       if (!looksLikeApiKey(key)) return undefined
@@ -117,7 +121,7 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
   }
 }
 
-type Known = { readonly id: string; readonly caller: Caller; readonly askedAt: number; used: boolean }
+type Known = { readonly id: string; readonly caller: Caller; readonly askedAt: number; /** At what age. */ askedAgainAt: number; used: boolean }
 type Waiting = {
   readonly digest: Buffer
   readonly promise: Promise<Caller | undefined>

@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import type { ItemNumber, LocationNumber } from '../../domain/ids.ts'
 import { loop } from '../../platform/loop.ts'
+import { together } from '../../platform/together.ts'
 import type { Candidate } from '../../domain/sourcing.ts'
 import { itemsByNumber, itemsBySku, itemsChangedAfter, type Item } from '../../storage/items.ts'
 import { locationsChangedAfter, type Location } from '../../storage/locations.ts'
@@ -33,7 +34,12 @@ export type Catalog = {
 
 export type CatalogDeps = {
   readonly pool: Pool
-  readonly limits: { readonly items: number; readonly refreshMs: number; readonly changes: number }
+  readonly limits: {
+    readonly items: number
+    readonly refreshMs: number
+    readonly changes: number
+    readonly reads: { readonly keys: number; readonly inFlight: number }
+  }
   readonly onFault: (error: unknown) => void
 }
 
@@ -83,8 +89,10 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
   const refreshOnce = () => (refreshing ??= refresh().finally(() => (refreshing = undefined)))
   const running = loop({ step: () => refreshOnce().then(() => limits.refreshMs), onFault, afterFaultMs: limits.refreshMs })
 
+  const loadItems = together({ ask: (wanted: readonly string[]) => itemsBySku(pool, wanted), limits: limits.reads })
   const load = async (missing: readonly string[], found: Map<string, CatalogItem>) => {
-    for (const item of await itemsBySku(pool, missing)) found.set(item.sku, addItem(item))
+    const wanted = new Set(missing)
+    for (const item of await loadItems(missing)) if (wanted.has(item.sku)) found.set(item.sku, addItem(item))
     return found
   }
 

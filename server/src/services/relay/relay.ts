@@ -2,7 +2,7 @@
 import type { Bus } from '../../messaging/bus.ts'
 import { eventsAfter } from '../../storage/events.ts'
 import { leader } from '../../storage/leader.ts'
-import { readOutbox, removeFromOutbox } from '../../storage/outbox.ts'
+import { readOutbox, removeFromOutbox, type OutboxRow } from '../../storage/outbox.ts'
 import type { Pool } from '../../storage/pool.ts'
 import type { Service } from '../service.ts'
 import { loop } from '../../platform/loop.ts'
@@ -17,24 +17,30 @@ export type RelayDeps = {
 export const relay = ({ pool, bus, limits, onFault }: RelayDeps): Service<'relay'> & { drain(): Promise<number> } => {
   const leadership = leader(pool, 'relay')
 
-  /** Tells what is in the outbox now. Answers how many events were told. */
+  /** Tells what is in the outbox now. Answers how many of its rows have gone. */
   const drain = async (): Promise<number> => {
-    let told = 0
+    let gone = 0
     for (;;) {
       const rows = await readOutbox(pool, limits.rows)
-      for (const row of rows) {
-        // A row's events are published in order, and a row that failed is published again from its start: at least once.
-        for (let after = row.first - 1; after < row.last;) {
-          const events = await eventsAfter(pool, { after, upTo: row.last, types: null, limit: limits.events })
-          const last = events.at(-1)
-          if (last === undefined) throw new Error(`outbox ${row.first}–${row.last}: no events after ${after}`)
-          await bus.publish(events)
-          after = last.sequence
-          told += events.length
-        }
-        await removeFromOutbox(pool, [row.first])
-      }
-      if (rows.length < limits.rows) return told
+      await tell(rows)
+      gone += rows.length
+      if (rows.length < limits.rows) return gone
+    }
+  }
+
+  /** In order, many events at a time. A row goes when all its events were taken; one that failed is told again from its start. */
+  const tell = async (rows: readonly OutboxRow[]): Promise<void> => {
+    const [first, last] = [rows[0], rows.at(-1)]
+    if (first === undefined || last === undefined) return
+    if (!bus.isHeard()) return removeFromOutbox(pool, rows.map((row) => row.first))
+    for (let after = first.first - 1; after < last.last; ) {
+      const events = await eventsAfter(pool, { after, upTo: last.last, types: null, limit: limits.events })
+      const end = events.at(-1)
+      if (end === undefined) throw new Error(`outbox ${first.first}–${last.last}: no events after ${after}`)
+      await bus.publish(events)
+      const told = rows.filter((row) => row.last > after && row.last <= end.sequence)
+      if (told.length > 0) await removeFromOutbox(pool, told.map((row) => row.first))
+      after = end.sequence
     }
   }
 

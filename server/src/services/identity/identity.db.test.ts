@@ -1,0 +1,200 @@
+import { scopes } from '@holdfast/contract'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { freshDatabase, type FreshDatabase } from '../../../test/support/database.ts'
+import { limits } from '../../platform/limits.ts'
+import { openPool, type Pool } from '../../storage/pool.ts'
+import { digestOf, looksLikeApiKey, newApiKey } from './api-keys.ts'
+import { createKey, identity, listKeys, makeFirstOnes, revokeKey, type ApiKey, type Identity } from './identity.ts'
+import { isPassword } from './password.ts'
+
+let database: FreshDatabase
+let pool: Pool
+beforeEach(async () => {
+  database = await freshDatabase()
+  pool = openPool({ url: database.url, size: 4, statementTimeoutMs: 5_000, lockTimeoutMs: 5_000, applicationName: 'test' })
+})
+afterEach(async () => {
+  await pool.end()
+  await database.drop()
+})
+
+const nobody = { adminEmail: undefined, adminPassword: undefined, apiKey: undefined }
+const CHOSEN = 'hf_chosen-by-the-operator-0123456789'
+const all = async (): Promise<ApiKey[]> => {
+  const keys: ApiKey[] = []
+  for await (const key of listKeys(pool)) keys.push(key)
+  return keys
+}
+
+/** Identity with a clock that is set by hand, and a count of what it asks the database. */
+const watched = (on: Pool = pool) => {
+  let ms = 0
+  let asked = 0
+  const counting = { query: (...args: unknown[]) => ((asked += 1), (on.query as (...all: unknown[]) => unknown)(...args)) } as unknown as Pool // only query is used
+  const faults: unknown[] = []
+  const who: Identity = identity({ pool: counting, limits: limits.identity, onFault: (error) => void faults.push(error), now: () => ms })
+  return { who, faults, pass: (by: number) => void (ms += by), asked: () => asked }
+}
+
+describe('the first start', () => {
+  test('makes one administrator and one key with every scope, and keeps only their hashes', async () => {
+    const first = await makeFirstOnes(pool, nobody)
+    expect(first.admin?.email).toBe('admin@localhost')
+    expect(await watched().who.identify(first.madeKey ?? '')).toEqual({ principal: 'owner', scopes: new Set(scopes) })
+
+    const {
+      rows: [user],
+    } = await pool.query<{ password_hash: string; role: string }>('select password_hash, role from users')
+    expect(user?.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+    expect(await isPassword(first.admin?.madePassword ?? '', user?.password_hash ?? '')).toBe(true)
+    expect(await isPassword('another one', user?.password_hash ?? '')).toBe(false)
+
+    const { rows } = await pool.query<{ everything: string }>(
+      `select k::text || coalesce((select string_agg(u::text, '') from users as u), '') as everything from api_keys as k`,
+    )
+    expect(JSON.stringify(rows)).not.toContain(first.madeKey)
+    expect(JSON.stringify(rows)).not.toContain(first.admin?.madePassword)
+  })
+
+  test('the second start makes nothing', async () => {
+    await makeFirstOnes(pool, nobody)
+    expect(await makeFirstOnes(pool, nobody)).toEqual({})
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('two processes that start for the first time at once make one of each', async () => {
+    const firsts = await Promise.all([makeFirstOnes(pool, nobody), makeFirstOnes(pool, nobody), makeFirstOnes(pool, nobody)])
+    expect(firsts.filter(({ madeKey }) => madeKey !== undefined)).toHaveLength(1)
+    expect(firsts.filter(({ admin }) => admin !== undefined)).toHaveLength(1)
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('what the operator chose is taken, and not told again', async () => {
+    const first = await makeFirstOnes(pool, { adminEmail: 'ada@example.com', adminPassword: 'a password of fifteen', apiKey: CHOSEN })
+    expect(first).toEqual({ admin: { email: 'ada@example.com' } })
+    expect(await watched().who.identify(CHOSEN)).toMatchObject({ principal: 'owner' })
+  })
+
+  test('a chosen key that does not exist yet is made at a later start, too; one that was revoked stays revoked', async () => {
+    await makeFirstOnes(pool, nobody)
+    expect(await makeFirstOnes(pool, { ...nobody, apiKey: CHOSEN })).toEqual({})
+    const [newest] = await all()
+    expect(newest?.name).toBe('First key')
+    expect(await watched().who.identify(CHOSEN)).toBeDefined()
+    await revokeKey(pool, newest?.id ?? '')
+    expect(await makeFirstOnes(pool, { ...nobody, apiKey: CHOSEN })).toEqual({ keyIsRevoked: true })
+    expect(await watched().who.identify(CHOSEN)).toBeUndefined()
+  })
+})
+
+describe('keys', () => {
+  test('are shown once, and listed without their secret', async () => {
+    const made = await createKey(pool, { name: 'Till', scopes: ['stock:read', 'holds:write'] })
+    expect(looksLikeApiKey(made.key)).toBe(true)
+    expect(made.principal).toBe(made.id)
+    const [listed] = await all()
+    expect(listed).toMatchObject({ id: made.id, name: 'Till', scopes: ['stock:read', 'holds:write'], revoked_at: null, last_used_at: null })
+    expect(JSON.stringify(listed)).not.toContain(made.key.split('_')[2])
+  })
+
+  test('that replace another one can be the same caller', async () => {
+    const old = await createKey(pool, { name: 'Shop', scopes: ['holds:write'], principal: 'shop' })
+    const fresh = await createKey(pool, { name: 'Shop, new', scopes: ['holds:write'], principal: 'shop' })
+    const { who } = watched()
+    expect(await who.identify(old.key)).toEqual(await who.identify(fresh.key))
+  })
+
+  test('many of them are listed newest first', async () => {
+    for (let n = 1; n <= 105; n += 1) await createKey(pool, { name: `Key ${n}`, scopes: [] })
+    expect((await all()).map(({ name }) => name)).toEqual(Array.from({ length: 105 }, (_, index) => `Key ${105 - index}`))
+  })
+
+  test('that are mistyped, made up or of another shape are nobody, without a question to the database where that can be seen', async () => {
+    const { key } = await createKey(pool, { name: 'Till', scopes: [] })
+    const { who, asked } = watched()
+    const typo = `${key.slice(0, 40)}${key[40] === 'a' ? 'b' : 'a'}${key.slice(41)}`
+    for (const wrong of ['', 'hf_', 'secret', typo, `hf_${'x'.repeat(300)}`, 'hf_with blanks in it 0123456789012345'])
+      expect(who.identify(wrong)).toBeUndefined()
+    expect(asked()).toBe(0)
+    expect(await who.identify(newApiKey('01a1fc89-e140-7445-873d-722906f04783'))).toBeUndefined()
+    expect(asked()).toBe(1)
+  })
+})
+
+describe('who is asking', () => {
+  test('is remembered for seconds; a revoked key is refused within five', async () => {
+    const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
+    const { who, pass, asked } = watched()
+    expect(await who.identify(key)).toMatchObject({ principal: id })
+    expect(who.identify(key)).not.toBeInstanceOf(Promise)
+    expect(asked()).toBe(1)
+    await revokeKey(pool, id)
+    pass(5_000)
+    expect(await who.identify(key)).toBeUndefined()
+  })
+
+  test('is asked again before the answer is too old, and nobody waits for it', async () => {
+    const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
+    const { who, pass, asked } = watched()
+    await who.identify(key)
+    await revokeKey(pool, id)
+    pass(3_000)
+    expect(who.identify(key)).toMatchObject({ principal: id })
+    await who.stop()
+    expect(asked()).toBeGreaterThan(1)
+    expect(who.identify(key)).toBeUndefined()
+  })
+
+  test('an expired key is refused', async () => {
+    const { key } = await createKey(pool, { name: 'Brief', scopes: ['stock:read'], expiresInSeconds: 1 })
+    expect(await watched().who.identify(key)).toBeDefined()
+    await pool.query(`update api_keys set expires_at = now() - interval '1 second'`)
+    expect(await watched().who.identify(key)).toBeUndefined()
+  })
+
+  test('one after the other is looked up, too', async () => {
+    const keys = await Promise.all(Array.from({ length: 10 }, (_, n) => createKey(pool, { name: `${n}`, scopes: ['stock:read'] })))
+    const { who } = watched()
+    for (const { key, id } of keys) expect(await who.identify(key)).toMatchObject({ principal: id })
+  })
+
+  test('many that ask at once are looked up together', async () => {
+    const keys = await Promise.all(Array.from({ length: 20 }, (_, n) => createKey(pool, { name: `${n}`, scopes: ['stock:read'] })))
+    const { who, asked } = watched()
+    const callers = await Promise.all([...keys, ...keys].map(({ key }) => who.identify(key)))
+    expect(callers.map((caller) => caller?.principal)).toEqual([...keys, ...keys].map(({ id }) => id))
+    expect(asked()).toBeLessThanOrEqual(2)
+  })
+
+  test('a database that is away is no wrong key, and a known key goes on for its seconds', async () => {
+    const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
+    let isAway = false
+    const moody = {
+      query: (...args: unknown[]) => (isAway ? Promise.reject(new Error('Connection terminated')) : (pool.query as (...all: unknown[]) => unknown)(...args)),
+    } as unknown as Pool // only query is used
+    const { who, pass, faults } = watched(moody)
+    await who.identify(key)
+    isAway = true
+    pass(4_000)
+    for (let n = 0; n < 100; n += 1) expect(who.identify(key)).toMatchObject({ principal: id })
+    await expect.poll(() => faults).toHaveLength(1)
+    pass(1_000)
+    await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+  })
+
+  test('when a key was last used is written now and then, not with every request', async () => {
+    const used = await createKey(pool, { name: 'Used', scopes: ['stock:read'] })
+    await createKey(pool, { name: 'Unused', scopes: ['stock:read'] })
+    const { who } = watched()
+    await who.start()
+    await who.identify(used.key)
+    await who.stop()
+    const keys = new Map((await all()).map(({ name, last_used_at: lastUsed }) => [name, lastUsed]))
+    expect(keys.get('Used')).toBeInstanceOf(Date)
+    expect(keys.get('Unused')).toBeNull()
+  })
+})
+
+test('a digest is the SHA-256 of the whole key', () => {
+  expect(digestOf('abc').toString('hex')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+})

@@ -1,0 +1,152 @@
+// A cell for one test: a fresh database, connections to it, and as many ledgers on it as there are processes in the story.
+// All of it is gone when the test has finished.
+import { hash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, vi } from 'vitest'
+import type { Command } from '../../src/domain/decide.ts'
+import type { ExecuteHold, Hold, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
+import type { Uuid } from '../../src/domain/ids.ts'
+import type { ReceiveStock } from '../../src/domain/receipt.ts'
+import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
+import { verify } from '../../src/ledger/verify.ts'
+import { uuidV7 } from '../../src/platform/random.ts'
+import { Fault } from '../../src/storage/fault.ts'
+import { postgresStore, type LedgerStore } from '../../src/storage/ledger-store.ts'
+import { openPool, type Pool } from '../../src/storage/pool.ts'
+import { freshDatabase } from './database.ts'
+import { placeHold, receiveStock } from './given.ts'
+
+export type LedgerOptions = {
+  readonly limits?: Partial<LedgerLimits>
+  /** What stands between the ledger and its database. */
+  readonly between?: (store: LedgerStore) => LedgerStore
+  readonly prepare?: boolean
+}
+
+export type Cell = {
+  readonly url: string
+  /** For reading, and for what a test does behind the ledger's back. */
+  readonly pool: Pool
+  readonly stock: Ledger
+  /** The ledger of another process, with connections of its own. */
+  readonly another: (options?: LedgerOptions) => Ledger
+  /** What the ledgers met that was not an answer. */
+  readonly faults: unknown[]
+}
+
+/** Ample: a test that is about a limit names it. */
+const ample: LedgerLimits = { queue: 10_000, batch: 256, batchLines: 4_000, inFlight: 2, due: 1_000, deferrals: 100, attempts: 6 }
+
+export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
+  const database = await freshDatabase()
+  const { url } = database
+  const pools: Pool[] = []
+  const ledgers: Ledger[] = []
+  const faults: unknown[] = []
+  onTestFinished(async () => {
+    await Promise.all(ledgers.map((one) => one.stop()))
+    await Promise.all(pools.map((pool) => pool.end()))
+    await database.drop()
+  })
+
+  const open = (size: number, applicationName: string, pipeline = false): Pool => {
+    const pool = openPool({ url, size, pipeline, statementTimeoutMs: 20_000, lockTimeoutMs: 10_000, applicationName, onBroken: () => undefined })
+    pools.push(pool)
+    return pool
+  }
+  const another = ({ limits = {}, between = (store) => store, prepare = true }: LedgerOptions = {}): Ledger => {
+    const stock = ledger({
+      store: between(postgresStore({ pool: open(3, LEDGER, true), prepare })),
+      safetyStockOf: () => 0,
+      limits: { ...ample, ...limits },
+      wait: sleep,
+      soon: setImmediate,
+      onFault: (fault) => faults.push(fault),
+    })
+    ledgers.push(stock)
+    return stock
+  }
+  return { url, pool: open(8, 'test'), stock: another(options), another, faults }
+}
+
+/** The name that a ledger's connections have in pg_stat_activity. */
+export const LEDGER = 'test ledger'
+
+export const newId = (): Uuid => uuidV7() as Uuid // it makes nothing else
+
+/** The same uuid for the same words, as the service digests keys and requests. */
+export const digest = (words: string): Uuid => {
+  const hex = hash('sha256', words, 'hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}` as Uuid // made of 32 hex digits
+}
+
+// ---- Requests, with what a story does not care about filled in. As in the service, each has an id of its own, also a repeated one.
+
+export const ask = (command: Command, { key, request = 'the same request', ...rest }: Partial<Omit<Request, 'key'>> & { key?: string; request?: string } = {}): Request => ({
+  command,
+  actor: 'key_shop',
+  requestId: 'req_test',
+  ...(key === undefined ? {} : { key: { key: digest(key), fingerprint: digest(request) } }),
+  ...rest,
+})
+export const hold = (lines: number | readonly WantedLine[], rest: Partial<PlaceHold> = {}): PlaceHold => placeHold('', lines, { id: newId(), ...rest })
+export const receipt = (lines: Parameters<typeof receiveStock>[0], rest: Partial<ReceiveStock> = {}): ReceiveStock => receiveStock(lines, { id: newId(), ...rest })
+export const execution = ({ id }: Pick<Hold, 'id'>, rest: Partial<ExecuteHold> = {}): ExecuteHold => ({ type: 'ExecuteHold', id, lines: null, final: true, ...rest })
+
+// ---- Answers.
+
+export const accepted = (outcome: LedgerOutcome): Extract<LedgerOutcome, { ok: true }> => {
+  if (!outcome.ok) throw new Error(`refused: ${JSON.stringify(outcome.rejection)}`)
+  return outcome
+}
+export const holdIn = (outcome: LedgerOutcome): Hold => {
+  const { answer } = accepted(outcome)
+  if (answer.kind !== 'hold') throw new Error(`a ${answer.kind} and not a hold`)
+  return answer.hold
+}
+/** The code of a refusal; `yes` when it was none. */
+export const codeOf = (outcome: LedgerOutcome): string => (outcome.ok ? 'yes' : outcome.rejection.code)
+
+export const place = async (stock: Ledger, lines: number | readonly WantedLine[], rest: Partial<PlaceHold> = {}): Promise<Hold> =>
+  holdIn(await stock.submit(ask(hold(lines, rest))))
+
+/** Every caller asks for its next one as soon as it was answered. */
+export const byCallers = async <Answer>(callers: number, requests: number, submit: (request: number) => Promise<Answer>): Promise<Answer[]> => {
+  const answers: Answer[] = []
+  let next = 0
+  const caller = async () => {
+    for (let mine = next++; mine < requests; mine = next++) answers[mine] = await submit(mine)
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  return answers
+}
+
+// ---- The database.
+
+/** Waits until the database's clock has reached an instant. */
+export const untilClockIs = (pool: Pool, ms: number): Promise<void> =>
+  until(async () => {
+    const [row] = await rowsOf<{ reached: boolean }>(pool, 'select clock_timestamp() >= to_timestamp($1::float8 / 1000) as reached', [ms])
+    return row?.reached === true
+  })
+
+export const until = (isSo: () => Promise<boolean> | boolean): Promise<void> =>
+  vi.waitFor(
+    async () => {
+      if (!(await isSo())) throw new Error('it has not come to be')
+    },
+    { timeout: 15_000, interval: 5 },
+  )
+
+export const rowsOf = async <Row>(pool: Pool, sql: string, values: unknown[] = []): Promise<Row[]> => {
+  const { rows } = await pool.query(sql, values)
+  return rows
+}
+
+/** What every story ends with: the books agree. */
+export const expectBooksAgree = async ({ pool }: Pick<Cell, 'pool'>): Promise<void> => {
+  const { violations } = await verify(pool)
+  expect(violations).toEqual([])
+}
+
+export const sqlStatesOf = (faults: readonly unknown[]): (string | undefined)[] => faults.map((fault) => (fault instanceof Fault ? fault.sqlState : String(fault)))
