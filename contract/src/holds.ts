@@ -21,8 +21,8 @@ import {
 } from './schema.ts'
 import { sourcing } from './stock.ts'
 
-export const holdStatus = oneOf(['active', 'executed', 'released', 'expired', 'canceled'])
-export const holdMode = oneOf(['all_or_nothing', 'best_effort'])
+const holdStatus = oneOf(['active', 'executed', 'released', 'expired', 'canceled'])
+const holdMode = oneOf(['all_or_nothing', 'best_effort'])
 
 const counts = { quantity: count, held: count, committed: count, shipped: count, released: count }
 

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { operation } from './operation.ts'
 import { closed, count, instant, list, metadata, name, nullable, oneOf, page, sku, version } from './schema.ts'
 
-export const itemStatus = oneOf(['active', 'archived'])
+const itemStatus = oneOf(['active', 'archived'])
 
 const price = closed({
   amount: Type.Integer({ minimum: 0, description: "In the currency's smallest unit." }),

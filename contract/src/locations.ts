@@ -2,8 +2,8 @@ import { Type } from 'typebox'
 import { operation } from './operation.ts'
 import { closed, instant, list, locationCode, metadata, name, nullable, oneOf, page, version } from './schema.ts'
 
-export const locationKind = oneOf(['warehouse', 'store', 'third_party'])
-export const locationStatus = oneOf(['active', 'inactive'])
+const locationKind = oneOf(['warehouse', 'store', 'third_party'])
+const locationStatus = oneOf(['active', 'inactive'])
 
 const address = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 500 }), { maxProperties: 20 })
 const latitude = Type.Number({ minimum: -90, maximum: 90 })

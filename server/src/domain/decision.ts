@@ -7,6 +7,7 @@ import type { Rejection } from './rejection.ts'
 
 /** What a rule may look at: the locked state of the ledger, as the commands before it in the batch left it. */
 export type StockView = {
+  /** The same object for the same level, for as long as one command is decided. */
   level(item: ItemNumber, location: LocationNumber): Level
   hold(id: Uuid): Hold | undefined
 }

@@ -11,12 +11,12 @@ export type Demand = { readonly item: ItemNumber; readonly quantity: number }
 export type Allocated = { readonly item: ItemNumber; readonly location: LocationNumber; readonly quantity: number }
 export type Plan = { readonly allocations: readonly Allocated[]; readonly missing: readonly { readonly item: ItemNumber; readonly quantity: number }[] }
 
-/** What is left of an item at a location. Asked again after each allocation, so it must count what the plan took. */
+/** What may be taken of an item at a location, before the plan. */
 export type Supply = (item: ItemNumber, location: LocationNumber) => number
 
 /**
  * Allocates every demand as far as there is stock. The sum of a demand's allocations and what is missing is its quantity.
- * Demands are one per item. `supply` is what may be taken, before the plan.
+ * Demands are one per item.
  */
 export const source = (demands: readonly Demand[], candidates: readonly Candidate[], supply: Supply, strategy: Strategy, destination: Point | null): Plan => {
   const first = strategy === 'fewest_splits' ? wholeLines(demands, candidates, supply) : { allocations: [], rest: demands }

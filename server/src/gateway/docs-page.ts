@@ -23,6 +23,7 @@ const markup = (value: string | number | Html | readonly Html[]): string => {
 
 const page = (path: string, title: string, body: Html): Page => ({
   path,
+  // The style stands in it to the letter: the header allows just that text, by its digest.
   html: html`<!doctype html>
     <html lang="en">
       <head>
@@ -30,9 +31,7 @@ const page = (path: string, title: string, body: Html): Page => ({
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${path === '/docs' ? title : `${title} · Holdfast API`}</title>
-        <style>
-          ${{ html: STYLE }}
-        </style>
+        ${{ html: `<style>${STYLE}</style>` }}
       </head>
       <body>
         ${body}
@@ -202,7 +201,7 @@ const codeLink = (code: RejectionCode): Html => html`<a href="/docs/problems/${c
 export const curlOf = (operation: Operation): string => {
   const { method, path, input, movesStock, streams } = operation
   const sample = exampleOf(input.params ?? {}) as Readonly<Record<string, unknown>> // parameters are a record
-  const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(sample[name] ?? name)))
+  const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(sample[name])))
   const body = exampleBody(operation)
   const flags = [streams ? '-N' : '-s', ...(method === 'GET' || (method === 'POST' && body !== undefined) ? [] : [`-X ${method}`])].join(' ')
   const lines = [`curl ${flags} "$HOLDFAST_URL${address}"`, '-H "Authorization: Bearer $HOLDFAST_API_KEY"']
@@ -268,18 +267,19 @@ const notesOf = (schema: unknown): readonly string[] => {
           ? `at least ${format(least)}${of}`
           : ''
   return [
-    constant === undefined ? '' : `always ${String(constant)}`,
+    constant === undefined ? '' : `always ${textOf(constant)}`,
     Array.isArray(listed) ? `one of ${listed.join(', ')}` : '',
     range(minimum, maximum, ''),
     range(minLength, maxLength, ' characters'),
     range(minItems, maxItems, ' entries'),
     range(undefined, maxProperties, ' fields'),
-    otherwise === undefined ? '' : `default ${String(otherwise)}`,
+    otherwise === undefined ? '' : `default ${textOf(otherwise)}`,
     typeof description === 'string' ? description : '',
   ].filter((note) => note !== '')
 }
 
-const format = (value: unknown): string => (typeof value === 'number' ? value.toLocaleString('en-GB') : String(value))
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+const format = (value: unknown): string => (typeof value === 'number' ? value.toLocaleString('en-GB') : textOf(value))
 
 const fieldTable = (caption: string, fields: readonly Field[], asked: boolean): Html =>
   fields.length === 0

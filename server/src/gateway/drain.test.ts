@@ -139,8 +139,8 @@ describe('a stream of events', () => {
   const readUntil = async (answer: IncomingMessage, wanted: RegExp): Promise<string> => {
     let text = ''
     for (;;) {
-      const chunk: unknown = answer.read()
-      if (chunk !== null) text += String(chunk)
+      const chunk = answer.read() as string | null // its encoding is set
+      if (chunk !== null) text += chunk
       if (wanted.test(text)) return text
       await once(answer, 'readable', { signal: AbortSignal.timeout(2_000) })
     }

@@ -66,8 +66,7 @@ const isKeepable = (text: string): boolean => text.isWellFormed() && !text.inclu
 const marked = (text: string): unknown => {
   const look = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
     typeof value === 'number' && context?.source !== undefined ? (badNumber(value, context.source) ?? value) : value
-  // The third argument is newer than the type of JSON.parse.
-  return JSON.parse(text, look as (this: unknown, key: string, value: unknown) => unknown)
+  return JSON.parse(text, look)
 }
 
 const badNumber = (value: number, written: string): BadNumber | undefined => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { allOperations, rejectionCodes } from '@holdfast/contract'
 import { describe, expect, test } from 'vitest'
 import { curlOf, docsPages } from './docs-page.ts'
@@ -97,6 +98,13 @@ describe('the pages', () => {
     for (const { html, headers } of pages) {
       expect(html).not.toMatch(/<script|\son\w+=|javascript:|src=|url\(|@import|\sstyle="/i)
       expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'/)
+    }
+  })
+
+  test('the style that is allowed is the style that stands there', () => {
+    for (const { html, headers } of pages) {
+      const style = /<style>([\s\S]*?)<\/style>/.exec(html)?.[1] ?? ''
+      expect(headers['content-security-policy']).toContain(`'sha256-${hash('sha256', style, 'base64')}'`)
     }
   })
 

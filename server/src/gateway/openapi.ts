@@ -132,7 +132,7 @@ const requestBody = (operation: Operation, components: Map<string, Json>): Json 
   const { input } = operation
   const name = `${pascal(operation.name)}Request`
   components.set(name, named(input.body, components))
-  const required = (input.body as { required?: string[] } | undefined)?.required ?? [] // JSON schema's own word
+  const required = (input.body as { readonly required?: readonly string[] }).required ?? [] // JSON schema's own word
   return { required: required.length > 0, content: { 'application/json': { schema: ref(name), example: exampleBody(operation) } } }
 }
 

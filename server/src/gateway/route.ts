@@ -194,7 +194,7 @@ const keyOf = (request: FastifyRequest): string | undefined => {
 
 /** Made with the route, from its schema. */
 const serializerOf = (reply: FastifyReply, status: number) => {
-  const serialize = reply.getSerializationFunction(String(status)) as ((event: Record<string, unknown>) => string) | undefined // the type knows only the built-in shapes
+  const serialize: ((event: Record<string, unknown>) => string) | undefined = reply.getSerializationFunction(String(status))
   if (serialize === undefined) throw new Error(`a stream has no serializer for ${status}`)
   return serialize
 }

@@ -120,7 +120,7 @@ test('what was so already is remembered as an answer, too', async () => {
   const again = await stock.submit(ask(execution(placed), { key: 'execution' }))
 
   expect(holdIn(first).status).toBe('executed')
-  expect(again).toEqual({ ...first, replayed: true })
+  expect(again).toMatchObject({ answer: accepted(first).answer, replayed: true })
 })
 
 test('every repetition is counted', async () => {

@@ -76,7 +76,9 @@ const ATTACH_LIMIT_MS = 30_000
 const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 10_000
 const KILLED_LIMIT_MS = 5_000
-// After a crash of the server alone, its orphaned sessions hold its memory for a moment; a new one is refused until they end.
+// Sessions whose server died and that are told to end do so as soon as the system lets them.
+const ORPHANS_LIMIT_MS = 5_000
+const ORPHANS_LOOK_INTERVAL_MS = 20
 const RESTART_WAITS_MS = [100, 300, 1_000, 3_000, 10_000]
 // At the very start somebody is waiting for the answer.
 const START_WAITS_MS = [100, 500, 1_500]
@@ -246,12 +248,19 @@ function readNote({ directory }: Cluster): Note | undefined {
 // PostgreSQL believes a note when any process has that number, be it a stranger or a zombie that nobody has buried yet; its own
 // parent's number it knows to be stale. The note itself stays, because the rest of it is how PostgreSQL finds out whether
 // sessions of the dead server still hold its memory.
-function disarmStaleNote(cluster: Cluster): void {
+async function disarmStaleNote(cluster: Cluster): Promise<void> {
   const note = readNote(cluster)
   if (note === undefined || note.identity !== undefined) return
-  // A session that was busy when its server died goes on until it looks up, and no new server starts before.
-  for (const pid of processesIn(realpathSync(cluster.directory), 'postgres')) signalIfThere(pid, 'SIGQUIT')
+  await endOrphans(cluster)
   writeFileSync(note.path, [String(process.pid), ...note.lines.slice(1)].join('\n'))
+}
+
+// A session that was busy when its server died goes on until it looks up, and no new server starts before.
+async function endOrphans(cluster: Cluster): Promise<void> {
+  const directory = realpathSync(cluster.directory)
+  for (const pid of processesIn(directory, 'postgres')) signalIfThere(pid, 'SIGQUIT')
+  const deadline = performance.now() + ORPHANS_LIMIT_MS
+  while (processesIn(directory, 'postgres').length > 0 && performance.now() < deadline) await sleep(ORPHANS_LOOK_INTERVAL_MS)
 }
 
 // A lost password is replaced: whoever may do so can read all the data anyway.
@@ -261,7 +270,7 @@ async function knownPassword({ cluster, binaries, log }: Site, files: ClusterFil
 
   log.warn({ directory: cluster.directory }, 'the password of the database is lost; a new one is set')
   writeClusterFiles(cluster, files)
-  disarmStaleNote(cluster)
+  await disarmStaleNote(cluster)
   const password = newPassword()
   await setPassword(cluster, { binaries, password })
   return password
@@ -305,7 +314,7 @@ async function startWithPatience(site: Site, password: string): Promise<Started>
 }
 
 async function launch({ cluster, binaries, logFile }: Site, port: number): Promise<Server> {
-  disarmStaleNote(cluster)
+  await disarmStaleNote(cluster)
   const output = openSync(logFile, 'a', 0o600)
   try {
     const logStart = fstatSync(output).size

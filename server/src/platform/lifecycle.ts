@@ -29,9 +29,10 @@ export const lifecycle = ({ log }: { readonly log: Pick<Logger, 'info' | 'warn' 
   }
 }
 
-const stopOne = async ({ name, stop, stopMs }: Part, log: Pick<Logger, 'warn' | 'error'>): Promise<boolean> => {
+const stopOne = async (part: Part, log: Pick<Logger, 'warn' | 'error'>): Promise<boolean> => {
+  const { name, stopMs } = part
   const giveUp = new AbortController()
-  const stopped = (async () => stop())().then(() => 'stopped' as const)
+  const stopped = (async () => part.stop())().then(() => 'stopped' as const)
   const late = sleep(stopMs, 'late' as const, { signal: giveUp.signal }).catch(() => 'late' as const)
   try {
     if ((await Promise.race([stopped, late])) === 'stopped') return true
@@ -54,7 +55,7 @@ const signals: readonly Stoppable[] = ['SIGTERM', 'SIGINT']
 export const endOnSignals = ({
   stop,
   log,
-  exit = process.exit,
+  exit = (code) => process.exit(code),
 }: {
   readonly stop: () => Promise<boolean>
   readonly log: Pick<Logger, 'info' | 'error'>

@@ -1,5 +1,5 @@
 // How domain values stand in columns: instants, holds, and the small numbers that stand for places and document kinds.
-import { instant, type Instant } from '../domain/instant.ts'
+import { instant } from '../domain/instant.ts'
 import type { Allocation, Hold } from '../domain/hold.ts'
 import type { Uuid } from '../domain/ids.ts'
 import type { Place } from '../domain/level.ts'
@@ -81,5 +81,3 @@ export const jsonOrNull = (value: object): string | null => {
 export const numbers = (values: readonly (number | null)[]): string => `{${values.map((value) => value ?? 'null').join(',')}}`
 /** An array parameter of words that need no quoting: uuids and enums. */
 export const words = (values: readonly (string | null)[]): string => `{${values.map((value) => value ?? 'null').join(',')}}`
-
-export const instantOf = (value: number): Instant => instant(value)

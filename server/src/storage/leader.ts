@@ -2,7 +2,7 @@
 import { connect, type Connection, type Pool } from './pool.ts'
 
 /** What is led. The number is the lock's, the same in every release. */
-export const leaderships = { relay: 7_001, timers: 7_002 } as const
+const leaderships = { relay: 7_001, timers: 7_002 } as const
 export type Leadership = keyof typeof leaderships
 
 export type Leader = {

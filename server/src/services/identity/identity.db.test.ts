@@ -161,7 +161,7 @@ describe('who is asking', () => {
   test('many that ask at once are looked up together', async () => {
     const keys = await Promise.all(Array.from({ length: 20 }, (_, n) => createKey(pool, { name: `${n}`, scopes: ['stock:read'] })))
     const { who, asked } = watched()
-    const callers = await Promise.all([...keys, ...keys].map(({ key }) => who.identify(key)))
+    const callers = await Promise.all([...keys, ...keys].map(async ({ key }) => who.identify(key)))
     expect(callers.map((caller) => caller?.principal)).toEqual([...keys, ...keys].map(({ id }) => id))
     expect(asked()).toBeLessThanOrEqual(2)
   })
