@@ -26,7 +26,7 @@ try {
 function setUp() {
   // Where Holdfast is only run, whoever installed it may have left out the tools (npm ci --omit=dev) and, with a database and
   // a Node of their own, the optional packages.
-  const isForRunningOnly = process.env.npm_lifecycle_event === 'prestart'
+  const isForRunningOnly = ['prestart', 'preholdfast', 'prereplay', 'prebench'].includes(process.env.npm_lifecycle_event)
   const wanted = wantedPackages()
 
   if (missing(wanted, { mayBeLeftOut: isForRunningOnly }).length > 0) {

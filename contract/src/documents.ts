@@ -1,10 +1,12 @@
 // The documents that move stock in one step: receipts, adjustments, shipments, returns.
 import { Type, type TProperties } from 'typebox'
+import { hold } from './holds.ts'
 import { operation } from './operation.ts'
 import {
   closed,
   count,
   dryRun,
+  expand,
   id,
   instant,
   list,
@@ -50,7 +52,7 @@ export const adjustment = Type.Object({
 export const shipment = Type.Object({
   object: Type.Literal('shipment'),
   id: Type.String(),
-  hold: Type.String(),
+  hold: Type.Union([Type.String(), hold], { description: 'Its id, or the hold itself with expand[]=hold.' }),
   lines: Type.Array(
     Type.Object({
       sku: Type.String(),
@@ -64,7 +66,7 @@ export const shipment = Type.Object({
 export const returned = Type.Object({
   object: Type.Literal('return'),
   id: Type.String(),
-  hold: nullable(Type.String()),
+  hold: Type.Union([Type.String(), hold, Type.Null()], { description: 'Its id, or the hold itself with expand[]=hold.' }),
   location: Type.String(),
   lines: Type.Array(Type.Object({ ...moved, to: oneOf(adjustable) })),
   ...common,
@@ -198,7 +200,7 @@ export const shipments = {
     path: '/v1/shipments',
     service: 'inventory',
     scope: 'stock:read',
-    input: { query: page({ reference: Type.Optional(reference), hold: Type.Optional(id('hold')) }) },
+    input: { query: page({ reference: Type.Optional(reference), hold: Type.Optional(id('hold')), ...expand(['hold']) }) },
     output: list(shipment),
     status: 200,
     rejections: [],
@@ -211,7 +213,7 @@ export const shipments = {
     path: '/v1/shipments/{id}',
     service: 'inventory',
     scope: 'stock:read',
-    input: { params: closed({ id: id('ship') }) },
+    input: { params: closed({ id: id('ship') }), query: closed({ ...expand(['hold']) }) },
     output: shipment,
     status: 200,
     rejections: ['not_found'],
@@ -248,7 +250,7 @@ export const returns = {
     path: '/v1/returns',
     service: 'inventory',
     scope: 'stock:read',
-    input: { query: page({ reference: Type.Optional(reference), hold: Type.Optional(id('hold')) }) },
+    input: { query: page({ reference: Type.Optional(reference), hold: Type.Optional(id('hold')), ...expand(['hold']) }) },
     output: list(returned),
     status: 200,
     rejections: [],
@@ -261,7 +263,7 @@ export const returns = {
     path: '/v1/returns/{id}',
     service: 'inventory',
     scope: 'stock:read',
-    input: { params: closed({ id: id('ret') }) },
+    input: { params: closed({ id: id('ret') }), query: closed({ ...expand(['hold']) }) },
     output: returned,
     status: 200,
     rejections: ['not_found'],

@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import { operation } from './operation.ts'
-import { closed, instant, list, locationCode, metadata, name, nullable, oneOf, page, version } from './schema.ts'
+import { closed, instant, list, locationCode, metadata, name, nullable, oneOf, page, pairs, version } from './schema.ts'
 
 const locationKind = oneOf(['warehouse', 'store', 'third_party'])
 const locationStatus = oneOf(['active', 'inactive'])
 
-const address = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 500 }), { maxProperties: 20 })
+const address = pairs(20, 'Street, town, …, each under a name of your own.')
 const latitude = Type.Number({ minimum: -90, maximum: 90 })
 const longitude = Type.Number({ minimum: -180, maximum: 180 })
 

@@ -34,10 +34,10 @@ export const sku = Type.String({
 export const locationCode = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$', examples: ['LON'] })
 export const name = Type.String({ minLength: 1, maxLength: 256 })
 export const reference = Type.String({ minLength: 1, maxLength: 256, description: "The caller's own word for this document." })
-export const metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 500 }), {
-  maxProperties: 50,
-  description: 'Up to 50 pairs of strings, kept and given back as they are.',
-})
+/** Pairs of strings that we keep and do not look at. */
+export const pairs = (maxProperties: number, description: string) =>
+  Type.Record(Type.String(), Type.String({ maxLength: 500 }), { maxProperties, propertyNames: { maxLength: 64 }, description })
+export const metadata = pairs(50, 'Up to 50 pairs of strings, kept and given back as they are.')
 
 export const id = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`, examples: [`${prefix}_01jd8w2k5v7x9n3q4r6t8y0z1b`] })
 
@@ -58,5 +58,9 @@ const pageQuery = {
   starting_after: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'An id, or the next_cursor of the page before.' })),
 }
 
+/** `expand[]=`: references that are to be filled in with what they refer to. */
+export const expand = <const Names extends readonly string[]>(names: Names) => ({
+  expand: Type.Optional(Type.Array(oneOf(names), { maxItems: names.length, description: 'Fills in what is referred to.' })),
+})
 export const minSequence = { min_sequence: Type.Optional(sequence) }
 export const dryRun = { dry_run: Type.Optional(Type.Boolean({ description: 'Decide and answer, but change nothing.' })) }

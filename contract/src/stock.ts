@@ -1,7 +1,8 @@
 // What stands: stock levels, what can be sold, and the ledger entries behind them.
 import { Type } from 'typebox'
+import { item } from './items.ts'
 import { operation } from './operation.ts'
-import { closed, count, id, instant, list, locationCode, minSequence, nullable, oneOf, page, quantity, sku, version } from './schema.ts'
+import { closed, count, expand, id, instant, list, locationCode, minSequence, nullable, oneOf, page, quantity, sku, version } from './schema.ts'
 
 export const stockStates = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
 /** The states of stock, and the world outside that it comes from and goes to. */
@@ -26,6 +27,7 @@ export const stockLevel = Type.Object({
   ...counts,
   version,
   updated_at: nullable(instant),
+  item: Type.Optional(item),
 })
 
 export const itemStock = Type.Object({
@@ -99,6 +101,7 @@ export const stockLevels = {
         sku: Type.Optional(sku),
         location: Type.Optional(locationCode),
         ...minSequence,
+        ...expand(['item']),
         low: Type.Optional(Type.Boolean({ description: 'Only levels at or below their reorder point.' })),
         as_of: Type.Optional(
           Type.String({ format: 'date-time', description: 'The levels as they were at this instant, rebuilt from the ledger. Needs sku or location.' }),

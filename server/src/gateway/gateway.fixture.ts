@@ -37,7 +37,7 @@ export const stubGateway = (answer: (asked: Asked) => Promise<Answer<unknown>> |
   return { ...gateway, asked, logged }
 }
 
-export const exampleAnswer = ({ operation }: Asked): Answer<unknown> => ({ ok: true, body: exampleOf(operation.output), sequence: 12 })
+const exampleAnswer = ({ operation }: Asked): Answer<unknown> => ({ ok: true, body: exampleOf(operation.output), sequence: 12 })
 
 export const headers = (more: Record<string, string> = {}): Record<string, string> => ({ authorization: `Bearer ${KEY}`, ...more })
 export const HOLD = 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b'

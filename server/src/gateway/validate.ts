@@ -90,7 +90,7 @@ const hasMoreValuesThan = (value: unknown, most: number): boolean => {
 
 const faultsOf = (errors: readonly ErrorObject[], value: unknown): Fault[] => {
   const unions = errors.filter((error) => error.keyword === 'anyOf')
-  const told = errors.filter((error) => error.keyword !== 'anyOf' && !unions.some((union) => isBranchOf(union, error)))
+  const told = errors.filter((error) => error.keyword !== 'anyOf' && error.keyword !== 'propertyNames' && !unions.some((union) => isBranchOf(union, error)))
   return [
     ...told.map((error) => ({ param: paramOf(error, value), message: messageOf(error) })),
     ...unions.flatMap((union) =>
@@ -133,7 +133,8 @@ const paramOf = ({ instancePath, keyword, params }: ErrorObject, value: unknown)
   return param === '' ? field : `${param}.${field}`
 }
 
-const messageOf = ({ keyword, params, message, parentSchema }: ErrorObject): string => {
+const messageOf = ({ keyword, params, message, parentSchema, propertyName }: ErrorObject): string => {
+  if (propertyName !== undefined) return `has the name ${propertyName.slice(0, 80)}…, which is too long: 64 characters at most`
   const limit = String(params['limit'])
   switch (keyword) {
     case 'required':

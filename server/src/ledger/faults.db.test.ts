@@ -84,7 +84,7 @@ test('when the answer of a commit is lost and it stands, every caller is answere
   expectMixed(outcomes)
   expect(commits.wentWrong()).toBe(1)
   expect(await rowsOf(cell.pool, 'select l.available, l.held, l.committed, l.version from stock_levels as l')).toEqual([
-    { available: 8, held: 2, committed: 1, version: 6 },
+    { available: 8, held: 2, committed: 1, version: 5 },
   ])
   await expectBooksAgree(cell)
 })
@@ -100,7 +100,7 @@ test('when the answer of a commit is lost and it does not stand, it is done agai
   const outcomes = await Promise.all(mixed(executed).map((request) => cell.stock.submit(request)))
 
   expectMixed(outcomes)
-  expect(outcomes.every((outcome) => !outcome.replayed)).toBe(true)
+  expect(outcomes.filter((outcome) => outcome.replayed)).toHaveLength(1)
   expect(commits.wentWrong()).toBe(2)
   await expectBooksAgree(cell)
 })

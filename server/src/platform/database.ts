@@ -39,7 +39,7 @@ export async function openDatabase({ databaseUrl, dataDir, log }: DatabaseOption
 
   try {
     const postgres = await startPostgres({ dataDir, log })
-    return { url: postgres.url, source: postgres.source, postgres, stop: postgres.stop }
+    return { url: postgres.url, source: postgres.source, postgres, stop: () => postgres.stop() }
   } catch (error) {
     if (!(error instanceof NoPostgresError)) throw error
   }
@@ -86,7 +86,10 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof pg.DatabaseError) return error.code === '57P03' || error.code === '53300'
   const code = 'code' in error ? error.code : undefined
-  return ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(String(code)) || /timeout|terminated/i.test(error.message)
+  return (
+    ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(String(code)) ||
+    /timeout|terminated/i.test(error.message)
+  )
 }
 
 // A server that trusts us, through Debian's socket as the account we run as or as "postgres" on the loopback address. Our data

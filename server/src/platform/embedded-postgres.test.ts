@@ -1,6 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -123,7 +137,11 @@ test('a server that dies is restarted at the same address, with all that was com
 test('a session that was busy when the server died does not keep the next one from starting', async () => {
   const postgres = await start()
   const busy = query(postgres, 'select count(*) from generate_series(1, 1000000000)').catch(() => 'cut off')
-  await vi.waitFor(async () => expect(await query(postgres, "select 1 from pg_stat_activity where query like '%generate_series%' and state = 'active' and pid <> pg_backend_pid()")).toHaveLength(1))
+  await vi.waitFor(async () =>
+    expect(
+      await query(postgres, "select 1 from pg_stat_activity where query like '%generate_series%' and state = 'active' and pid <> pg_backend_pid()"),
+    ).toHaveLength(1),
+  )
   const died = new Promise((resolve) => postgres.onExit(resolve))
   process.kill(postgres.processId() ?? 0, 'SIGKILL')
   await died
@@ -294,7 +312,12 @@ async function holdfast(directory: string, account?: { uid: number; gid: number 
     process.on('SIGTERM', () => process.exit(0))
     const postgres = await startPostgres({ dataDir: ${JSON.stringify(directory)}, log: openLog({ level: 'silent' }), durability: 'none' })
     console.log(JSON.stringify({ url: postgres.url, serverPid: postgres.processId() }))`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { ...account, cwd: '/', env: { PATH: '/usr/bin:/bin', HOME: homedir() }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    ...account,
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin', HOME: homedir() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   children.push(child)
   const exited = once(child, 'exit')
   let complaints = ''

@@ -143,7 +143,15 @@ function supervise({ server, login, version }: Started, site: Site, owner: Direc
   const onProcessExit = () => current?.signal('SIGINT')
   process.once('exit', onProcessExit)
 
-  return { url: urlFor(login), version, source: site.binaries.source, processId: () => current?.pid, stop, kill, onExit: (listener) => void listeners.push(listener) }
+  return {
+    url: urlFor(login),
+    version,
+    source: site.binaries.source,
+    processId: () => current?.pid,
+    stop,
+    kill,
+    onExit: (listener) => void listeners.push(listener),
+  }
 
   function watch(watched: Server): void {
     void watched.ended.then((reason) => {
@@ -412,7 +420,15 @@ async function untilItAnswers(
 type Answer = { version: string } | { problem: string; isFinal: boolean }
 
 async function ask({ port, password }: Login): Promise<Answer> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: DATABASE_USER, password, database: DATABASE, ssl: false, connectionTimeoutMillis: CONNECT_LIMIT_MS })
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: DATABASE_USER,
+    password,
+    database: DATABASE,
+    ssl: false,
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+  })
   // A connection that breaks while it is being closed has told us what we wanted to know.
   client.on('error', () => {})
   try {

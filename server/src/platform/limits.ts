@@ -108,8 +108,6 @@ const ledger = {
 const database = {
   /** Batches in flight, and one to spare for what comes after a lost connection. */
   ledgerPool: 3,
-  /** Reads, the catalog, identity. */
-  readPool: 8,
   /** Relay and timers: they wait for their own, never for a request's. */
   backgroundPool: 4,
   /** Nothing on a request's path takes this long unless something is wrong. */

@@ -52,14 +52,16 @@ export const openMetrics = ({ process: ofProcess }: { readonly process: boolean 
       }
     },
     gauge: (name, help, read) => {
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.set(read())
-        },
-      })
+      registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          registers: [],
+          collect() {
+            this.set(read())
+          },
+        }),
+      )
     },
     counter: (name, help) => {
       const counter = new Counter({ name, help, registers: [registry] })

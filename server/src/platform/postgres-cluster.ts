@@ -2,11 +2,35 @@
 
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { chmodSync, chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Logger } from './log.ts'
-import { canEnter, embeddedBinaries, machineBinaries, preferredCache, runnableBinaries, OLDEST_POSTGRES_MAJOR, type Account, type PostgresBinaries } from './postgres-binaries.ts'
+import {
+  canEnter,
+  embeddedBinaries,
+  machineBinaries,
+  preferredCache,
+  runnableBinaries,
+  OLDEST_POSTGRES_MAJOR,
+  type Account,
+  type PostgresBinaries,
+} from './postgres-binaries.ts'
 
 export type Durability = 'full' | 'none'
 
@@ -129,7 +153,8 @@ export async function setPassword(
 ): Promise<void> {
   const input = [`alter role ${DATABASE_USER} password '${password}';`, ...statements].join('\n')
   const output = await run('postgres', ['--single', '-D', cluster.directory, 'postgres'], { binaries, account: cluster.account, input })
-  if (/\b(ERROR|FATAL|PANIC):/.test(output)) throw new Error(`The password of the database in ${cluster.directory} could not be set: ${output.slice(-SHOWN_OUTPUT_CHARACTERS)}`)
+  if (/\b(ERROR|FATAL|PANIC):/.test(output))
+    throw new Error(`The password of the database in ${cluster.directory} could not be set: ${output.slice(-SHOWN_OUTPUT_CHARACTERS)}`)
 }
 
 export function newPassword(): string {
@@ -157,12 +182,20 @@ export function writeLogin(cluster: Cluster, login: Login): void {
 export type ClusterFiles = { 'postgresql.conf': string; 'pg_hba.conf': string }
 
 /** Settings are ours and are written again at each start; what an operator changes with ALTER SYSTEM is kept apart and wins. */
-export function clusterFiles(binaries: PostgresBinaries, { durability, settings }: { durability: Durability; settings: Readonly<Record<string, string>> }): ClusterFiles {
+export function clusterFiles(
+  binaries: PostgresBinaries,
+  { durability, settings }: { durability: Durability; settings: Readonly<Record<string, string>> },
+): ClusterFiles {
   const all = { ...smallMachine(binaries), ...durabilitySettings(durability), ...settings }
   const lines = Object.entries(all).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'`)
   return {
     'postgresql.conf': `# Written by Holdfast at each start. Change settings with ALTER SYSTEM.\n${lines.join('\n')}\n`,
-    'pg_hba.conf': ['# Written by Holdfast at each start.', 'host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256', ''].join('\n'),
+    'pg_hba.conf': [
+      '# Written by Holdfast at each start.',
+      'host all all 127.0.0.1/32 scram-sha-256',
+      'host replication all 127.0.0.1/32 scram-sha-256',
+      '',
+    ].join('\n'),
   }
 }
 

@@ -9,6 +9,11 @@ export const getHold = async (pool: Pool, id: Uuid): Promise<Hold | undefined> =
   return rows[0] ? holdOf(rows[0]) : undefined
 }
 
+export const getHolds = async (pool: Pool, ids: readonly Uuid[]): Promise<Hold[]> => {
+  const { rows } = await pool.query(`select ${holdColumns} from holds as h where h.id = any($1::uuid[])`, [ids])
+  return rows.map(holdOf)
+}
+
 export type HoldFilter = {
   readonly status: HoldStatus | null
   readonly reference: string | null

@@ -111,14 +111,24 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         ]),
         'statement',
       )
-      const now = instant(clock?.rows[0].now)
+      let loaded: Pick<Batch, 'now' | 'sequence' | 'holds' | 'levels' | 'keys'>
+      try {
+        loaded = {
+          now: instant(clock?.rows[0].now),
+          sequence: clock?.rows[0].sequence,
+          holds: (held?.rows ?? []).map((row: HoldRow) => holdOf(row)),
+          levels: stood?.rows ?? [],
+          keys: new Map((remembered?.rows ?? []).map((row: KeyRow) => [row.key, rememberedOf(row)])),
+        }
+      } catch (error) {
+        // Rows that cannot be understood are a defect, and no reason to keep the locks and the connection.
+        await abandon()
+        throw error
+      }
+      const { now } = loaded
 
       return {
-        now,
-        sequence: clock?.rows[0].sequence,
-        holds: (held?.rows ?? []).map((row: HoldRow) => holdOf(row)),
-        levels: stood?.rows ?? [],
-        keys: new Map((remembered?.rows ?? []).map((row: KeyRow) => [row.key, rememberedOf(row)])),
+        ...loaded,
         due: async (items, limit) => {
           const [answer] = await all([run(connection, 'due-holds', dueHolds, [now, numbers(items), limit])], 'statement')
           return (answer?.rows ?? []).map((row: { id: Uuid }) => row.id)

@@ -78,7 +78,8 @@ async function lock(client: pg.ClientBase, log: Pick<Logger, 'info'>): Promise<s
   for (let attempt = 1; ; attempt += 1) {
     const { rows: tries } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [key])
     if (tries[0]?.locked) return key
-    if (Date.now() > deadline) throw new Error(`Another Holdfast has been migrating the schema ${schema} for more than ${LOCK_LIMIT_MS / 60_000} minutes; see what it waits for.`)
+    if (Date.now() > deadline)
+      throw new Error(`Another Holdfast has been migrating the schema ${schema} for more than ${LOCK_LIMIT_MS / 60_000} minutes; see what it waits for.`)
     if (attempt === 1) log.info({ schema }, 'another Holdfast is migrating; waiting for it')
     await sleep(LOCK_LOOK_INTERVAL_MS)
   }
@@ -90,11 +91,15 @@ function dueMigrations(migrations: Migration[], applied: Applied[]): Migration[]
     const migration = migrations.find((candidate) => candidate.version === version)
     const what = `${String(version).padStart(4, '0')}-${name}.sql`
     if (migration === undefined && version > newest) {
-      throw new Error(`The database is newer than this Holdfast: ${what} was applied to it, and the newest migration here is number ${newest}. Start the newer Holdfast.`)
+      throw new Error(
+        `The database is newer than this Holdfast: ${what} was applied to it, and the newest migration here is number ${newest}. Start the newer Holdfast.`,
+      )
     }
     if (migration === undefined) throw new Error(`The migration ${what} was applied to the database, and its file is missing here.`)
     if (migration.checksum !== checksum) {
-      throw new Error(`The migration ${migration.file} was changed after it was applied to the database. Put it back as it was, and write the change as a new migration.`)
+      throw new Error(
+        `The migration ${migration.file} was changed after it was applied to the database. Put it back as it was, and write the change as a new migration.`,
+      )
     }
   }
 

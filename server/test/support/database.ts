@@ -2,18 +2,17 @@
 
 import pg from 'pg'
 import { inject } from 'vitest'
-// For what it declares: the value that global-setup provides.
-import type {} from './global-setup.ts'
+import type { TestDatabases } from './global-setup.ts'
 
 export type FreshDatabase = { url: string; drop(): Promise<void> }
 
 export function adminUrl(): string {
-  return inject('testDatabases').adminUrl
+  return testDatabases().adminUrl
 }
 
 /** With all tables and no rows. Whoever asks for one drops it; what is forgotten goes at the end of the run. */
 export function freshDatabase(): Promise<FreshDatabase> {
-  return makeDatabase(inject('testDatabases').template)
+  return makeDatabase(testDatabases().template)
 }
 
 /** Without any tables. */
@@ -21,11 +20,15 @@ export function emptyDatabase(): Promise<FreshDatabase> {
   return makeDatabase('template0')
 }
 
+function testDatabases(): TestDatabases {
+  return inject('testDatabases')
+}
+
 let made = 0
 
 async function makeDatabase(template: string): Promise<FreshDatabase> {
   made += 1
-  const name = `${inject('testDatabases').prefix}${process.pid}_${made}`
+  const name = `${testDatabases().prefix}${process.pid}_${made}`
   // Copying files takes 80 ms here, and writing the copy to the log, which is the default, 200 ms.
   await asAdmin(`create database ${name} template ${template} strategy file_copy`)
 

@@ -1,29 +1,48 @@
 // Receipts, adjustments, shipments and returns.
-import { encodeId } from '../../domain/ids.ts'
+import { encodeId, type Uuid } from '../../domain/ids.ts'
+import type { DocumentAnswer } from '../../domain/event.ts'
 import type { AdjustmentLine } from '../../domain/adjustment.ts'
-import { getDocument, listDocuments, type DocumentKind } from '../../storage/documents.ts'
+import { getDocument, listDocuments, type DocumentKind, type WrittenDocument } from '../../storage/documents.ts'
+import { getHolds } from '../../storage/holds.ts'
 import type { Answer, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf, type Page } from './list.ts'
 import { namedId, namedItems, namedLocation } from './named.ts'
-import { itemsOf, renderAnswer, type WireAdjustment, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
+import { itemsOf, renderAnswer, renderHold, type WireAdjustment, type WireHold, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
 import { Refused, type Submit } from './submit.ts'
 
 type Wire = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn }
-type Query = { readonly limit?: number; readonly starting_after?: string; readonly reference?: string; readonly hold?: string }
+type Expanding = { readonly expand?: readonly string[] }
+type Query = Expanding & { readonly limit?: number; readonly starting_after?: string; readonly reference?: string; readonly hold?: string }
 
 export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers, 'receipts' | 'adjustments' | 'shipments' | 'returns'> => {
   const { catalog, newId, pool } = deps
 
+  /** The holds that documents belong to, when they are to be filled in. */
+  const holdsOf = async (documents: readonly { readonly body: DocumentAnswer }[], { expand }: Expanding): Promise<ReadonlyMap<Uuid, WireHold>> => {
+    const ids = expand?.includes('hold') ? documents.flatMap(({ body }) => holdOf(body) ?? []) : []
+    if (ids.length === 0) return new Map()
+    const holds = await getHolds(pool, [...new Set(ids)])
+    await catalog.remember(holds.flatMap((hold) => itemsOf({ kind: 'hold', hold })))
+    return new Map(holds.map((hold) => [hold.id, renderHold(hold, catalog)]))
+  }
+  const render = <Kind extends DocumentKind>({ body, sequence }: WrittenDocument<Kind>, holds: ReadonlyMap<Uuid, WireHold>): Wire[Kind] => {
+    const wire = renderAnswer(body, sequence, catalog) as Wire[Kind] // the kind asked for
+    const id = holdOf(body)
+    const hold = id === null ? undefined : holds.get(id)
+    return hold === undefined ? wire : { ...wire, hold }
+  }
+
   const read = <Kind extends DocumentKind>(kind: Kind) => ({
-    get: async ({ params }: { params: { id: string } }): Promise<Answer<Wire[Kind]>> => {
+    get: async ({ params, query }: { params: { id: string }; query: Expanding }): Promise<Answer<Wire[Kind]>> => {
       const document = await getDocument(pool, kind, namedId(kind, params.id))
       if (document === undefined) throw new Refused('not_found', `there is no ${kind} ${params.id}`)
       await catalog.remember(itemsOf(document.body))
-      return { ok: true, body: renderAnswer(document.body, document.sequence, catalog) as Wire[Kind], sequence: document.sequence } // the kind asked for
+      return { ok: true, body: render(document, await holdsOf([document], query)), sequence: document.sequence }
     },
-    list: ({ query }: { query: Query }): Promise<Answer<Page<Wire[Kind]>>> =>
-      pageOf(query, {
+    list: ({ query }: { query: Query }): Promise<Answer<Page<Wire[Kind]>>> => {
+      let holds: ReadonlyMap<Uuid, WireHold> = new Map()
+      return pageOf(query, {
         read: async (limit) => {
           const documents = await listDocuments(pool, kind, {
             reference: query.reference ?? null,
@@ -32,11 +51,13 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
             limit,
           })
           await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))
+          holds = await holdsOf(documents, query)
           return documents
         },
-        render: (document) => renderAnswer(document.body, document.sequence, catalog) as Wire[Kind], // the kind asked for
+        render: (document) => render(document, holds),
         cursorOf: (document) => encodeId(kind, document.id),
-      }),
+      })
+    },
   })
 
   return {
@@ -120,6 +141,8 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
     },
   }
 }
+
+const holdOf = (body: DocumentAnswer): Uuid | null => (body.kind === 'shipment' ? body.shipment.hold : body.kind === 'return' ? body.return.hold : null)
 
 const invalid = (errors: readonly { param: string; message: string }[]) =>
   new Refused('invalid_request', errors.map(({ param, message }) => `${param} ${message}`).join('; '), { errors })

@@ -7,12 +7,13 @@ import { summedByItem } from '../../domain/hold.ts'
 import { placeNumber } from '../../storage/codec.ts'
 import { documentIdsOfHold } from '../../storage/documents.ts'
 import { listEntries, type EntryPlace } from '../../storage/entries.ts'
+import { itemsByNumber } from '../../storage/items.ts'
 import { levelsAsOf, listLevels, type LevelsRead, type StoodLevel } from '../../storage/levels.ts'
 import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor, namedId, namedItem, namedItems, namedLocation } from './named.ts'
-import { entryId, iso, renderEntry, renderLevel, renderTotal } from './render.ts'
+import { entryId, iso, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
 import { Refused } from './submit.ts'
 
 export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels' | 'availability' | 'ledger_entries'> => {
@@ -65,15 +66,21 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
           throw new Refused('invalid_request', 'low is of now, not of the past', { errors: [{ param: 'low', message: 'cannot be asked together with as_of' }] })
         const after = query.starting_after === undefined ? null : levelPlace(query.starting_after)
         let sequence = 0
+        let items: ReadonlyMap<ItemNumber, WireItem> = new Map()
         const answer = await pageOf(query, {
           read: async (limit) => {
             const filter = { item, location, low: query.low === true, after, limit }
             const read = await fresh(query.min_sequence, () => (at === null ? listLevels(pool, filter) : levelsAsOf(pool, at, filter)))
             sequence = read.sequence
-            await catalog.remember(read.levels.map((level) => level.item))
+            const numbers = [...new Set(read.levels.map((level) => level.item))]
+            await catalog.remember(numbers)
+            if (query.expand?.includes('item')) items = new Map((await itemsByNumber(pool, numbers)).map((found) => [found.number, renderItem(found)]))
             return read.levels
           },
-          render: (level) => renderLevel(level, catalog),
+          render: (level) => {
+            const expanded = items.get(level.item)
+            return expanded === undefined ? renderLevel(level, catalog) : { ...renderLevel(level, catalog), item: expanded }
+          },
           cursorOf: (level) => `${level.item}.${level.location}`,
         })
         return answer.ok ? { ...answer, sequence } : answer

@@ -1,0 +1,183 @@
+// The real program, as an operator starts it, on a database of its own: for tests that see what users see. Whatever becomes
+// of a test, no process is left behind: what was started ends with its file, and at the latest when the tests' process is gone.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { holdfast, type Holdfast } from '@holdfast/sdk'
+import type { Scope } from '@holdfast/contract'
+import { afterAll } from 'vitest'
+import { freshDatabase, type FreshDatabase } from './database.ts'
+
+/** The key that every server here is started with. It has every scope. */
+export const API_KEY = 'hf_for-tests-only-0123456789abcdefghijkl'
+
+export type TestServer = {
+  readonly url: string
+  readonly pid: number
+  /** Asks once: what a test does not expect is not tried again and forgotten. */
+  readonly stock: Holdfast
+  request(method: string, path: string, options?: RequestOptions): Promise<Answered>
+  /** Asks it to end, as an operator does, and waits until it has. It must end well. */
+  stop(): Promise<void>
+  /** `kill -9`. */
+  kill(): Promise<void>
+  /** Everything it has said, for a test that looks for what must not be said. */
+  said(): string
+}
+
+export type RequestOptions = {
+  readonly body?: unknown
+  /** Sent as it is, instead of `body`. */
+  readonly text?: string | Uint8Array<ArrayBuffer>
+  readonly idempotencyKey?: string
+  /** Null: none is sent. */
+  readonly apiKey?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Answered = { readonly status: number; readonly headers: Headers; readonly text: string; /** Undefined when it is not JSON. */ readonly body: unknown }
+
+/** A database that goes when the tests of the file are done. */
+export const ownDatabase = async (): Promise<FreshDatabase> => {
+  const database = await freshDatabase()
+  databases.push(database)
+  return database
+}
+
+/** @param environment  what an operator would set besides the database and the key */
+export const startServer = async ({ url: databaseUrl }: FreshDatabase, environment: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
+  const child = start(['serve'], { ...environment, DATABASE_URL: databaseUrl, HOLDFAST_API_KEY: API_KEY, PORT: '0' })
+  let said = ''
+  const listens = Promise.withResolvers<string>()
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) throw new Error('a server was started without anybody to listen to what it says')
+    createInterface(stream).on('line', (line) => {
+      said += `${line}\n`
+      const url = /listens on (\S+)/.exec(line)?.[1]
+      if (url !== undefined) listens.resolve(url)
+    })
+  }
+  const ended = once(child, 'exit').then(() => undefined)
+  const server = { kill: () => end(child, 'SIGKILL'), said: () => said }
+  running.add(server)
+  ended.then(() => listens.reject(new Error(`the server ended before it listened:\n${said}`)), listens.reject)
+  const late = setTimeout(() => listens.reject(new Error(`the server did not listen within ${START_MS} ms:\n${said}`)), START_MS)
+  const url = await listens.promise.finally(() => clearTimeout(late))
+
+  return {
+    ...server,
+    url,
+    pid: child.pid ?? 0,
+    stock: holdfast({ url, apiKey: API_KEY, retries: 0, timeoutMs: ANSWER_MS }),
+    request: (method, path, options) => request(url, method, path, options),
+    stop: async () => {
+      await end(child, 'SIGTERM')
+      if (child.exitCode !== 0) throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}:\n${said}`)
+    },
+  }
+}
+
+export const request = async (
+  url: string,
+  method: string,
+  path: string,
+  { body, text, idempotencyKey, apiKey = API_KEY, headers = {} }: RequestOptions = {},
+): Promise<Answered> => {
+  const sent = text ?? (body === undefined ? undefined : JSON.stringify(body))
+  const response = await fetch(url + path, {
+    method,
+    headers: {
+      ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
+      ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      ...headers,
+    },
+    ...(sent === undefined ? {} : { body: sent }),
+    redirect: 'manual',
+    signal: AbortSignal.timeout(ANSWER_MS),
+  })
+  const answer = await response.text()
+  return { status: response.status, headers: response.headers, text: answer, body: jsonOf(answer) }
+}
+
+export type Verification = { readonly violations: readonly { readonly rule: string; readonly found: string }[]; readonly sequence: number; readonly holds: number; readonly entries: number }
+
+/** `holdfast verify`: what is wrong in the books, found by a process that trusts nothing but them. */
+export const verifyBooks = async (database: FreshDatabase): Promise<Verification> => {
+  const { code, output, errors } = await runCommand(database, ['verify', '--json'])
+  // It ends with 1 when it has found something, and with something else when it could not look.
+  if (code !== 0 && code !== 1) throw new Error(`verify ended with ${code}: ${errors}`)
+  return JSON.parse(output) as Verification // what verify --json prints
+}
+
+export const createKey = async (database: FreshDatabase, name: string, { scopes }: { readonly scopes: readonly Scope[] }): Promise<{ readonly id: string; readonly key: string }> =>
+  made(await runCommand(database, ['key', 'create', name, ...scopes.flatMap((scope) => ['--scope', scope]), '--json']))
+
+export const revokeKey = async (database: FreshDatabase, id: string): Promise<unknown> => made(await runCommand(database, ['key', 'revoke', id, '--json']))
+
+/** Waits until something is so. A condition that never comes true says what it was. */
+export const until = async (what: string, isSo: () => Promise<boolean> | boolean, { withinMs = 15_000 }: { readonly withinMs?: number } = {}): Promise<void> => {
+  const from = performance.now()
+  while (!(await isSo())) {
+    if (performance.now() - from > withinMs) throw new Error(`waited ${withinMs} ms, and it did not come true: ${what}`)
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
+const LOOK_AGAIN_MS = 20
+/** With a machine that is busy with other tests. It takes half a second when it is not. */
+const START_MS = 30_000
+const ANSWER_MS = 20_000
+
+const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** Said to every process that is started: when nobody holds the other end of its input any more, it ends. */
+const endsWithUs = `data:text/javascript,process.stdin.on('close',()=>process.kill(process.pid,'SIGKILL')).on('error',()=>{}).resume().unref()`
+
+const start = (args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess =>
+  spawn(process.execPath, ['--import', endsWithUs, program, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // Nothing of what is set where the tests run.
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', HOLDFAST_LOG_LEVEL: 'warn', ...environment },
+  })
+
+const end = async (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'close')
+  child.kill(signal)
+  await gone
+}
+
+const runCommand = async (database: FreshDatabase, args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> => {
+  const child = start(args, { DATABASE_URL: database.url })
+  const said = { output: '', errors: '' }
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => void (said.output += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => void (said.errors += text))
+  await once(child, 'close')
+  return { code: child.exitCode, ...said }
+}
+
+const made = ({ code, output, errors }: Awaited<ReturnType<typeof runCommand>>): { readonly id: string; readonly key: string } => {
+  if (code !== 0) throw new Error(`a command ended with ${code}: ${errors}`)
+  return JSON.parse(output) as { id: string; key: string } // what a key's command prints
+}
+
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const running = new Set<{ kill(): Promise<void>; said(): string }>()
+const databases: FreshDatabase[] = []
+
+afterAll(async () => {
+  await Promise.all(Array.from(running, (server) => server.kill()))
+  await Promise.all(databases.map((database) => database.drop()))
+  // A server says "error" when a person must act. In a test, that person is whoever reads this.
+  const errors = Array.from(running, (server) => server.said().split('\n').filter((line) => line.includes('"level":"error"'))).flat()
+  if (errors.length > 0) throw new Error(`servers told of defects:\n${errors.join('\n')}`)
+})
