@@ -124,6 +124,11 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
   }
   const ended = Promise.withResolvers<number>()
   endOnSignals({ stop, log, exit: (code) => ended.resolve(code) })
+  database.postgres?.onExit(({ reason, isRestarting }) => {
+    if (isRestarting) return
+    log.error({ reason }, 'the database ends again and again; this process ends, too')
+    void stop().finally(() => ended.resolve(1))
+  })
   try {
     await migrate({ url: database.url, log })
     running = app({ config, databaseUrl: database.url, log })

@@ -8,7 +8,7 @@ import { ITEMS, UNITS, type Measured, type Pace } from './measured.ts'
 
 export const YOUNG_ENTRIES = 100_000
 /** Keys are forgotten after two days; as if the past had taken twelve. */
-const KEYS_KEPT_AFTER = 1 - 2 / 12
+const KEYS_KEPT_SHARE = 2 / 12
 /** After a checkpoint each page is written to the log whole once, and an old ledger has more of them. */
 const WARM_UP_SECONDS = 5
 
@@ -25,9 +25,9 @@ export const measureGrowth = async (
   { entries, rounds, seconds }: { readonly entries: number; readonly rounds: number; readonly seconds: number },
 ): Promise<Growth> => {
   const pace: Pace = { seconds, warmUpSeconds: WARM_UP_SECONDS }
-  const youngTemplate = await pastOf(postgres, 'young', YOUNG_ENTRIES)
+  const { database: youngTemplate } = await pastOf(postgres, 'young', YOUNG_ENTRIES)
   say(`writing a past of ${entries.toLocaleString('en')} entries`)
-  const old = await pastOf(postgres, 'old', entries)
+  const { database: old, keysAfter } = await pastOf(postgres, 'old', entries)
   const oldSizeGiB = Number(await old.sql('select pg_database_size(current_database())')) / 2 ** 30
   let placedOnOld = 0
   const drive = async (database: Database): Promise<{ measured: Measured; placed: number }> => {
@@ -62,7 +62,7 @@ export const measureGrowth = async (
         say(`round ${round}/${rounds}  ${isYoung ? 'young' : 'old'} ledger: ${Math.round(measured.perSecond).toLocaleString('en')} holds/s`)
       }
     }
-    await old.file(fromRoot('server/test/load/history-keys.sql'), { after_share: 0, upto_share: KEYS_KEPT_AFTER, head: (entries - ITEMS) / ITEMS })
+    await old.file(fromRoot('server/test/load/history-keys.sql'), { after: 0, upto: keysAfter })
     for (let round = 1; round <= rounds; round += 1) {
       const measured = await driveOld()
       oldWithAllKeys.push(measured)
@@ -76,10 +76,13 @@ export const measureGrowth = async (
   }
 }
 
-const pastOf = async (postgres: Postgres, name: string, entries: number): Promise<Database> => {
+/** @returns keysAfter: the sequence after which events have a key that is still remembered */
+const pastOf = async (postgres: Postgres, name: string, entries: number): Promise<{ readonly database: Database; readonly keysAfter: number }> => {
   const database = await postgres.make(name)
   await migrate(database)
   await database.file(fromRoot('server/test/load/history.sql'), { entries, items: ITEMS, units: UNITS })
-  await database.file(fromRoot('server/test/load/history-keys.sql'), { after_share: KEYS_KEPT_AFTER, upto_share: 1 })
-  return database
+  const head = Number(await database.sql('select h.sequence from ledger_head as h'))
+  const keysAfter = Math.floor(head * (1 - KEYS_KEPT_SHARE))
+  await database.file(fromRoot('server/test/load/history-keys.sql'), { after: keysAfter, upto: head })
+  return { database, keysAfter }
 }

@@ -34,7 +34,7 @@ test('when the database refuses one hold of a batch, the others stand and only t
 
   const failed = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [n] : []))
   expect(failed).toEqual([17])
-  expect(outcomes[17]).toMatchObject({ reason: { kind: 'refused', sqlState: '23514' } })
+  expect(outcomes[17]).toMatchObject({ reason: { cause: { kind: 'refused', sqlState: '23514' } } })
   for (const outcome of outcomes) if (outcome.status === 'fulfilled') expect(codeOf(outcome.value)).toBe('yes')
   expect(await rowsOf(cell.pool, 'select l.item_id, l.held from stock_levels as l order by l.item_id')).toEqual([
     { item_id: tea, held: 39 },

@@ -33,7 +33,10 @@ export type LedgerDeps = {
   readonly onFault?: (fault: unknown) => void
 }
 
-/** Not decided: nothing was written, and the same request may be made again. */
+/**
+ * No answer. `overloaded`: nothing was written. `unavailable`: nothing, or all of it, when the answer of a commit was lost and
+ * the database did not come back in time to be asked. The same request with the same key finds out.
+ */
 export type NotTaken = {
   readonly ok: false
   readonly rejection: { readonly code: 'overloaded' | 'unavailable' }
@@ -92,8 +95,11 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
     return waiting.splice(0, count)
   }
 
-  /** Never rejects: everything that can go wrong is somebody's answer. */
-  const run = async (batch: readonly Waiting[]): Promise<void> => {
+  /**
+   * Never rejects: everything that can go wrong is somebody's answer.
+   * @param lost  the answer of a commit of these requests was lost before
+   */
+  const run = async (batch: readonly Waiting[], lost = false): Promise<void> => {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const outcomes = await runBatch(
@@ -106,23 +112,28 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
       } catch (error) {
         onFault?.(error)
         const refused = error instanceof Fault && error.kind === 'refused'
+        lost ||= error instanceof Fault && error.kind === 'unknown'
         // Refused twice: one of them is at fault, or two of them cannot go together. Halves find out which.
         if ((refused && attempt >= 2) || !(error instanceof Fault)) {
-          if (batch.length > 1) return halves(batch)
+          if (batch.length > 1) return halves(batch, lost)
           if (!(error instanceof Fault)) return batch[0]?.fail(error)
         }
         // An unknown commit is no exception: run again, the batch waits for the locks of the lost one, and then finds the
         // keys if it stands. What has no key asks for what is so already.
-        if (attempt >= limits.attempts) return refused ? batch[0]?.fail(error) : notTaken(batch, error.kind === 'busy' ? 'overloaded' : 'unavailable')
+        if (attempt >= limits.attempts) {
+          // A check refuses what was decided: the rules let through what must not be. (A unique key is only a lost race.)
+          if (error.sqlState === CHECK_VIOLATION) return batch[0]?.fail(new Error('the database refuses what was decided', { cause: error }))
+          return notTaken(batch, lost || error.kind === 'unavailable' ? 'unavailable' : 'overloaded')
+        }
         await wait(2 ** attempt * FIRST_WAIT_MS)
       }
     }
   }
 
-  const halves = async (batch: readonly Waiting[]): Promise<void> => {
+  const halves = async (batch: readonly Waiting[], lost: boolean): Promise<void> => {
     const middle = Math.ceil(batch.length / 2)
-    await run(batch.slice(0, middle))
-    await run(batch.slice(middle))
+    await run(batch.slice(0, middle), lost)
+    await run(batch.slice(middle), lost)
   }
 
   const answer = (batch: readonly Waiting[], outcomes: Awaited<ReturnType<typeof runBatch>>) => {
@@ -165,6 +176,7 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
 }
 
 const FIRST_WAIT_MS = 5
+const CHECK_VIOLATION = '23514'
 
 const NOT_TAKEN = {
   overloaded: { ok: false, rejection: { code: 'overloaded' }, sequence: 0, replayed: false },

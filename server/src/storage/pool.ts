@@ -86,7 +86,7 @@ export const connect = async (pool: Pool): Promise<Connection> => {
 }
 
 /** Commits, or throws: `unknown` when the answer was lost. */
-const commit = async (connection: Connection): Promise<void> => {
+export const commit = async (connection: Connection): Promise<void> => {
   let tag: string
   try {
     tag = (await connection.query('commit')).command

@@ -6,14 +6,15 @@ import { startPostgres } from '../../src/platform/embedded-postgres.ts'
 const dataDir = process.argv[2]
 if (dataDir === undefined) throw new Error('usage: postgres.ts DIRECTORY')
 
-const { url, version, source, stop } = await startPostgres({ dataDir, log: openLog({ level: 'warn' }), durability: 'full' })
+const postgres = await startPostgres({ dataDir, log: openLog({ level: 'warn' }), durability: 'full' })
+const { url, version, source } = postgres
 console.log(JSON.stringify({ url, version, source }))
 
 let ending = false
 const end = () => {
   if (ending) return
   ending = true
-  void stop().then(() => process.exit(0), (error: unknown) => {
+  void postgres.stop().then(() => process.exit(0), (error: unknown) => {
     console.error(error)
     process.exit(1)
   })

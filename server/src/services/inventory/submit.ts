@@ -117,7 +117,7 @@ const refusalOf = async (
     case 'overloaded':
       return { code: rejection.code, detail: 'the ledger has more work than it can take; nothing was done, try again with the same key', retryAfterSeconds: 1 }
     case 'unavailable':
-      return { code: rejection.code, detail: 'the database cannot be reached; try again with the same key', retryAfterSeconds: 1 }
+      return { code: rejection.code, detail: 'the database cannot be reached, and whether this was done is not known; the same request with the same key finds out', retryAfterSeconds: 1 }
   }
 }
 
