@@ -16,11 +16,19 @@ describe('records', () => {
   })
 
   test('lines end in LF, CRLF or CR, and the last one need not end', () => {
-    expect(parsed('a,b\nc,d\r\ne,f\rg,h')).toEqual([['a', 'b'], ['c', 'd'], ['e', 'f'], ['g', 'h']])
+    expect(parsed('a,b\nc,d\r\ne,f\rg,h')).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+      ['e', 'f'],
+      ['g', 'h'],
+    ])
   })
 
   test('empty fields are kept, empty lines are not', () => {
-    expect(parsed('a,,""\n\n\r\n,\n')).toEqual([['a', '', ''], ['', '']])
+    expect(parsed('a,,""\n\n\r\n,\n')).toEqual([
+      ['a', '', ''],
+      ['', ''],
+    ])
   })
 
   test('a byte order mark is no part of the first name', () => {
@@ -55,7 +63,12 @@ describe('pieces', () => {
   const record = fc.array(field, { minLength: 1, maxLength: 4 }).filter((fields) => fields.length > 1 || fields[0] !== '')
 
   test('whatever was written is read, wherever the bytes are cut', () => {
-    const written = fc.record({ records: fc.array(record, { maxLength: 6 }), end: fc.constantFrom('\n', '\r\n', '\r'), cuts: fc.array(fc.nat(60)), mark: fc.boolean() })
+    const written = fc.record({
+      records: fc.array(record, { maxLength: 6 }),
+      end: fc.constantFrom('\n', '\r\n', '\r'),
+      cuts: fc.array(fc.nat(60)),
+      mark: fc.boolean(),
+    })
     fc.assert(
       fc.property(written, ({ records, end, cuts, mark }) => {
         const text = records.map((fields) => fields.map(quoted).join(',') + end).join('')

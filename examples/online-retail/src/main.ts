@@ -50,7 +50,14 @@ const main = async (args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     const plan = await planOf(options.file, options.opening)
     console.log(`${planInWords(basename(options.file), plan)}\n`)
 
-    const stock = holdfast({ url: options.url, apiKey: options.key, timeoutMs: TRY_MS, retries: RETRIES, totalTimeoutMs: TOTAL_MS, fetch: tellingFetch(options.url, progress) })
+    const stock = holdfast({
+      url: options.url,
+      apiKey: options.key,
+      timeoutMs: TRY_MS,
+      retries: RETRIES,
+      totalTimeoutMs: TOTAL_MS,
+      fetch: tellingFetch(options.url, progress),
+    })
     const done = await replay({ stock, plan, concurrency: options.concurrency, progress, now: () => new Date() })
     progress.end()
     console.log(`${replayInWords(plan, done)}\n`)
@@ -139,7 +146,8 @@ const explained = (error: unknown, url: string): string => {
   if (error instanceof ReplayError) return error.message
   if (error instanceof ConnectionError) return `${url} has not answered for ${PATIENCE_MS / 1_000} seconds (${error.message}). ${again}`
   if (isRefusal(error, 'unauthenticated') || isRefusal(error, 'permission_denied')) return `${url} does not let this API key do it: ${error.message}`
-  if (error instanceof HoldfastError) return `${url} said no: ${error.message}${error.idempotencyKey === undefined ? '' : `, asked for under ${error.idempotencyKey}`}. ${again}`
+  if (error instanceof HoldfastError)
+    return `${url} said no: ${error.message}${error.idempotencyKey === undefined ? '' : `, asked for under ${error.idempotencyKey}`}. ${again}`
   throw error
 }
 

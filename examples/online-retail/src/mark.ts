@@ -43,7 +43,10 @@ export const begin = async (stock: Holdfast, plan: Plan, { begunAt }: { begunAt:
   for (const [index, code] of plan.locations.entries()) {
     const location = await existingLocation(stock, code)
     if (location === undefined) {
-      await stock.locations.create({ code, ...places[code], kind: 'warehouse', priority: index + 1, metadata: mark }, { idempotencyKey: `online-retail/location/${code}` })
+      await stock.locations.create(
+        { code, ...places[code], kind: 'warehouse', priority: index + 1, metadata: mark },
+        { idempotencyKey: `online-retail/location/${code}` },
+      )
       made += 1
     } else if (markOf(location) === undefined) {
       // What the shop has noted there stays: metadata is replaced as a whole.

@@ -20,8 +20,16 @@ describe('items', () => {
   })
 
   test('an item is called what it was called last, and by its code when it never was called anything', () => {
-    const plan = planOf([row({ code: '22423', name: 'CAKESTAND' }), row({ code: '22423', name: ' REGENCY CAKESTAND ' }), row({ code: '22423', name: '  ' }), row({ code: '10002', name: '' })])
-    expect(plan.items).toEqual([{ sku: '22423', name: 'REGENCY CAKESTAND' }, { sku: '10002', name: '10002' }])
+    const plan = planOf([
+      row({ code: '22423', name: 'CAKESTAND' }),
+      row({ code: '22423', name: ' REGENCY CAKESTAND ' }),
+      row({ code: '22423', name: '  ' }),
+      row({ code: '10002', name: '' }),
+    ])
+    expect(plan.items).toEqual([
+      { sku: '22423', name: 'REGENCY CAKESTAND' },
+      { sku: '10002', name: '10002' },
+    ])
   })
 })
 
@@ -29,7 +37,16 @@ describe('invoices', () => {
   test('what is sold is a purchase, and an item that stands on several lines is one line of it', () => {
     const plan = planOf([row({ code: '10002', quantity: 2 }), row({ code: '10080', quantity: 1 }), row({ code: '10002', quantity: 3 })])
     expect(plan.invoices).toEqual([
-      { number: '1', fileLines: 3, returns: [], writeOffs: [], purchase: [{ sku: '10002', location: 'LON', quantity: 5 }, { sku: '10080', location: 'LON', quantity: 1 }] },
+      {
+        number: '1',
+        fileLines: 3,
+        returns: [],
+        writeOffs: [],
+        purchase: [
+          { sku: '10002', location: 'LON', quantity: 5 },
+          { sku: '10080', location: 'LON', quantity: 1 },
+        ],
+      },
     ])
   })
 
@@ -49,8 +66,10 @@ describe('invoices', () => {
 
   test('an invoice with several countries is one purchase from several locations, and a return to each', () => {
     const plan = planOf([
-      row({ invoice: '1', country: 'Germany' }), row({ invoice: '1', country: 'Spain' }),
-      row({ invoice: 'C2', country: 'Japan', quantity: -1 }), row({ invoice: 'C2', country: 'EIRE', quantity: -1 }),
+      row({ invoice: '1', country: 'Germany' }),
+      row({ invoice: '1', country: 'Spain' }),
+      row({ invoice: 'C2', country: 'Japan', quantity: -1 }),
+      row({ invoice: 'C2', country: 'EIRE', quantity: -1 }),
     ])
     expect(plan.invoices[0]?.purchase.map(({ location }) => location)).toEqual(['HAM', 'LIL'])
     expect(plan.invoices[1]?.returns.map(({ location }) => location)).toEqual(['RTM', 'DUB'])
@@ -58,8 +77,19 @@ describe('invoices', () => {
   })
 
   test.each([
-    ['United Kingdom', 'LON'], ['EIRE', 'DUB'], ['Germany', 'HAM'], ['Austria', 'HAM'], ['Switzerland', 'HAM'], ['France', 'LIL'], ['Belgium', 'LIL'],
-    ['Spain', 'LIL'], ['Portugal', 'LIL'], ['Italy', 'LIL'], ['Netherlands', 'RTM'], ['Unspecified', 'RTM'], ['', 'RTM'],
+    ['United Kingdom', 'LON'],
+    ['EIRE', 'DUB'],
+    ['Germany', 'HAM'],
+    ['Austria', 'HAM'],
+    ['Switzerland', 'HAM'],
+    ['France', 'LIL'],
+    ['Belgium', 'LIL'],
+    ['Spain', 'LIL'],
+    ['Portugal', 'LIL'],
+    ['Italy', 'LIL'],
+    ['Netherlands', 'RTM'],
+    ['Unspecified', 'RTM'],
+    ['', 'RTM'],
   ])('what goes to %s leaves from %s', (country, location) => {
     expect(planOf([row({ country })]).locations).toEqual([location])
   })
@@ -74,7 +104,15 @@ describe('invoices', () => {
 describe('dirt', () => {
   test('a line of nothing, and a line that cannot be read, move no stock and are counted', () => {
     const cut = row({ code: '10002' }).slice(0, 5)
-    const plan = planOf([row({ quantity: 0 }), row({ quantity: 'six' }), row({ quantity: '1.5' }), row({ quantity: '9999999999' }), row({ invoice: ' ' }), cut, [...cut, ...cut]])
+    const plan = planOf([
+      row({ quantity: 0 }),
+      row({ quantity: 'six' }),
+      row({ quantity: '1.5' }),
+      row({ quantity: '9999999999' }),
+      row({ invoice: ' ' }),
+      cut,
+      [...cut, ...cut],
+    ])
     expect(plan.invoices).toEqual([])
     expect(plan.linesSkipped).toEqual({ 'not stock': 0, 'quantity 0': 1, unreadable: 6 })
     expect(plan.linesRead).toBe(7)
@@ -103,7 +141,12 @@ describe('opening stock', () => {
   test('comes in documents that the server takes', () => {
     const rows = Array.from({ length: 2 * MAX_DOCUMENT_LINES + 1 }, (_, index) => row({ invoice: String(index), code: String(10_000 + index) }))
     const { receipts } = planOf([...rows, row({ invoice: 'x', country: 'EIRE' })])
-    expect(receipts.map(({ location, lines }) => [location, lines.length])).toEqual([['LON', MAX_DOCUMENT_LINES], ['LON', MAX_DOCUMENT_LINES], ['LON', 1], ['DUB', 1]])
+    expect(receipts.map(({ location, lines }) => [location, lines.length])).toEqual([
+      ['LON', MAX_DOCUMENT_LINES],
+      ['LON', MAX_DOCUMENT_LINES],
+      ['LON', 1],
+      ['DUB', 1],
+    ])
   })
 })
 
@@ -176,10 +219,17 @@ describe('the sample', () => {
     const plan = planning?.plan('ample')
     if (plan === undefined) throw new Error('the sample is empty')
 
-    expect(plan).toMatchObject({ linesRead: 16_985, linesSkipped: { 'not stock': 74, 'quantity 0': 0, unreadable: 0 }, invoicesRead: 757, locations: locationCodes })
+    expect(plan).toMatchObject({
+      linesRead: 16_985,
+      linesSkipped: { 'not stock': 74, 'quantity 0': 0, unreadable: 0 },
+      invoicesRead: 757,
+      locations: locationCodes,
+    })
     expect(plan.items).toHaveLength(2_287)
     expect(plan.movements.size).toBe(2_897)
-    expect(['purchase', 'returns', 'writeOffs'].map((part) => plan.invoices.filter((invoice) => invoice[part as 'purchase'].length > 0).length)).toEqual([631, 66, 45])
+    expect(['purchase', 'returns', 'writeOffs'].map((part) => plan.invoices.filter((invoice) => invoice[part as 'purchase'].length > 0).length)).toEqual([
+      631, 66, 45,
+    ])
     expect(totalsOf(plan)).toEqual({ opening: 140_330, sold: 138_433, returned: 11_205, writtenOff: 1_897 })
     expect(plan.movements.get(levelKey('22423', 'LON'))).toEqual({ sku: '22423', location: 'LON', opening: 885, sold: 885, returned: 3, writtenOff: 0 })
     expect(plan.items.find(({ sku }) => sku === '22423')?.name).toBe('REGENCY CAKESTAND 3 TIER')
@@ -218,4 +268,7 @@ const local = (location: LocationCode, lines: readonly { sku: string; quantity: 
   lines.map(({ sku, quantity }) => [levelKey(sku, location), sign * quantity] as const)
 
 const shuffled = <Thing>(things: readonly Thing[], chance: Iterator<number>): Thing[] =>
-  things.map((thing) => ({ thing, place: Number(chance.next().value) })).toSorted((a, b) => a.place - b.place).map(({ thing }) => thing)
+  things
+    .map((thing) => ({ thing, place: Number(chance.next().value) }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ thing }) => thing)

@@ -112,7 +112,11 @@ export const planner = (header: readonly string[]) => {
     const locations = locationCodes.filter((location) => stocked.has(location))
 
     return {
-      opening, items, locations, invoices, movements,
+      opening,
+      items,
+      locations,
+      invoices,
+      movements,
       fingerprint: fingerprintOf(items, invoices),
       linesRead: read,
       linesSkipped: { ...skipped },
@@ -129,15 +133,20 @@ type Draft = { fileLines: number; readonly purchase: Lines; readonly returns: Li
 
 const invoiceOf = (number: string, { fileLines, purchase, returns, writeOffs }: Draft): Invoice => {
   for (const lines of [purchase, returns, writeOffs]) {
-    if (lines.size > MAX_DOCUMENT_LINES) throw new Error(`invoice ${number} has ${lines.size} different items; a document takes ${MAX_DOCUMENT_LINES}, and an invoice is not split`)
+    if (lines.size > MAX_DOCUMENT_LINES)
+      throw new Error(`invoice ${number} has ${lines.size} different items; a document takes ${MAX_DOCUMENT_LINES}, and an invoice is not split`)
   }
   return { number, fileLines, purchase: [...purchase.values()], returns: byLocation(returns), writeOffs: byLocation(writeOffs) }
 }
 
 const byLocation = (lines: Lines): LocalLines[] =>
-  Array.from(Map.groupBy(lines.values(), ({ location }) => location), ([location, local]) => ({
-    location, lines: local.map(({ sku, quantity }) => ({ sku, quantity })),
-  }))
+  Array.from(
+    Map.groupBy(lines.values(), ({ location }) => location),
+    ([location, local]) => ({
+      location,
+      lines: local.map(({ sku, quantity }) => ({ sku, quantity })),
+    }),
+  )
 
 const movementsOf = (invoices: readonly Invoice[], opening: Opening): Map<string, Movement> => {
   const sums = new Map<string, { -readonly [Field in keyof Movement]: Movement[Field] }>()
@@ -157,15 +166,18 @@ const movementsOf = (invoices: readonly Invoice[], opening: Opening): Map<string
 }
 
 const receiptsAt = (location: LocationCode, movements: ReadonlyMap<string, Movement>): LocalLines[] => {
-  const lines = [...movements.values()].filter((movement) => movement.location === location && movement.opening > 0).map(({ sku, opening }) => ({ sku, quantity: opening }))
+  const lines = [...movements.values()]
+    .filter((movement) => movement.location === location && movement.opening > 0)
+    .map(({ sku, opening }) => ({ sku, quantity: opening }))
   return Array.from({ length: Math.ceil(lines.length / MAX_DOCUMENT_LINES) }, (_, index) => ({
-    location, lines: lines.slice(index * MAX_DOCUMENT_LINES, (index + 1) * MAX_DOCUMENT_LINES),
+    location,
+    lines: lines.slice(index * MAX_DOCUMENT_LINES, (index + 1) * MAX_DOCUMENT_LINES),
   }))
 }
 
 const fingerprintOf = (items: readonly Item[], invoices: readonly Invoice[]): string =>
   createHash('sha256')
-    .update(JSON.stringify([items, invoices.map(({ fileLines: _, ...moves }) => moves)]))
+    .update(JSON.stringify([items, invoices.map(({ number, purchase, returns, writeOffs }) => [number, purchase, returns, writeOffs])]))
     .digest('hex')
     .slice(0, 32)
 

@@ -62,7 +62,9 @@ describe('with ample stock', () => {
     const server = inMemoryServer()
     await replayed(server, planOf(file))
     await client(server).receipts.create({ location: 'DUB', lines: [{ sku: '10080', quantity: 1 }] })
-    expect(await verified(server, planOf(file))).toMatchObject({ differences: [{ sku: '10080', location: 'DUB', expected: 0, found: { onHand: 1, available: 1 } }] })
+    expect(await verified(server, planOf(file))).toMatchObject({
+      differences: [{ sku: '10080', location: 'DUB', expected: 0, found: { onHand: 1, available: 1 } }],
+    })
   })
 })
 
@@ -75,7 +77,9 @@ describe('with scarce stock', () => {
     expect(tally.purchases).toEqual({ shipped: 0, rejected: 4, units: 0, unitsRejected: 22 })
     expect(tally.writeOffs).toEqual({ full: 0, cut: 1, units: 5, unitsLeft: 1 })
     expect(await verified(server, plan)).toMatchObject({
-      onHand: 8, differences: [], audit: { purchases: { shipped: 0, rejected: 4 }, writtenOff: 5, faults: [] },
+      onHand: 8,
+      differences: [],
+      audit: { purchases: { shipped: 0, rejected: 4 }, writtenOff: 5, faults: [] },
     })
   })
 
@@ -174,7 +178,14 @@ describe('cut off anywhere', () => {
   })
 
   test('a write-off that was cut short is found again, though stock has come in since', async () => {
-    const plan = planOf([['1', '10002', 'GLOBE', '4', 'EIRE'], ['2', '10002', 'GLOBE', '-3', 'EIRE'], ['C3', '10002', 'GLOBE', '-9', 'EIRE']], 'scarce')
+    const plan = planOf(
+      [
+        ['1', '10002', 'GLOBE', '4', 'EIRE'],
+        ['2', '10002', 'GLOBE', '-3', 'EIRE'],
+        ['C3', '10002', 'GLOBE', '-9', 'EIRE'],
+      ],
+      'scarce',
+    )
     const server = inMemoryServer()
     // The last request of all marks the replay as finished; it is the one that is lost.
     const clean = inMemoryServer()
@@ -207,7 +218,10 @@ const verified = (server: InMemoryServer, plan: Plan) => verify(client(server), 
 
 const levelsOf = async (server: InMemoryServer) => {
   const levels = await Promise.all(['DUB', 'LON'].map((location) => Array.fromAsync(client(server).stockLevels.list({ location }))))
-  return levels.flat().map(({ sku, location, onHand }) => `${onHand} of ${sku} at ${location}`).toSorted()
+  return levels
+    .flat()
+    .map(({ sku, location, onHand }) => `${onHand} of ${sku} at ${location}`)
+    .toSorted()
 }
 
 const stoppedAndRunAgain = async (plan: Plan, cuts: readonly { at: number; fault: Fault }[], concurrency: number): Promise<InMemoryServer> => {

@@ -185,7 +185,8 @@ const key = (...parts: readonly string[]): string => ['online-retail', ...parts.
 /** Why nothing may be sent, if so. */
 const reasonNotToSend = (standing: Standing, { opening }: Plan, now: Date): string | undefined => {
   if (standing.status === 'new') return undefined
-  if (now.getTime() - standing.begunAt.getTime() > KEYS_TRUSTED_MS) return `it was begun at ${standing.begunAt.toISOString()}, and the server may have forgotten its keys`
+  if (now.getTime() - standing.begunAt.getTime() > KEYS_TRUSTED_MS)
+    return `it was begun at ${standing.begunAt.toISOString()}, and the server may have forgotten its keys`
   // A refusal for want of stock is not remembered: what was rejected then could go through now that returns have come in.
   if (standing.status === 'finished' && opening === 'scarce') return 'what was rejected for want of stock must not be asked for again'
   return undefined

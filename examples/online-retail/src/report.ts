@@ -86,7 +86,9 @@ const table = (title: string, rows: readonly Row[]): string => {
 const columns = (rows: readonly (readonly (string | number)[])[]): string => {
   const cells = rows.map((row) => row.map(String))
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  return cells.map((row) => `  ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`).join('\n')
+  return cells
+    .map((row) => `  ${row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}`)
+    .join('\n')
 }
 
 const shown = <Thing>(things: readonly Thing[], say: (thing: Thing) => string): string[] => [...things.slice(0, SHOWN_FAULTS).map(say), ...more(things.length)]
@@ -95,6 +97,6 @@ const more = (count: number): string[] => (count > SHOWN_FAULTS ? [`  and ${grou
 
 const units = (count: number): string => `${grouped(count)} units`
 
-const thereBefore = (count: number): string => (count === 0 ? '' : `${grouped(count)} were there`)
+const thereBefore = (count: number): string => (count === 0 ? '' : `${grouped(count)} there before`)
 
 const requestsOf = ({ answers }: Tally): number => answers.changed + answers.replayed + answers.there + answers.refused

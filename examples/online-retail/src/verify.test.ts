@@ -18,7 +18,12 @@ const cut = document('adjustment', '4', { '10080': -3 })
 
 describe('the documents of a replay with scarce stock', () => {
   test('are right when every purchase was shipped whole or not at all, and nothing was below zero', () => {
-    expect(audit(plan, [opening, returned, shipped, cut])).toEqual({ documents: 4, purchases: { shipped: 1, rejected: 1, units: 6 }, writtenOff: 3, faults: [] })
+    expect(audit(plan, [opening, returned, shipped, cut])).toEqual({
+      documents: 4,
+      purchases: { shipped: 1, rejected: 1, units: 6 },
+      writtenOff: 3,
+      faults: [],
+    })
     expect(audit(plan, [opening, returned]).faults).toEqual([])
   })
 
@@ -33,7 +38,8 @@ describe('the documents of a replay with scarce stock', () => {
     expect(audit(plan, [opening, returned, other]).faults).toEqual(['shipment 2 is neither the whole purchase nor nothing of it'])
     const more = document('receipt', 'x', { '10002': 9 })
     expect(audit(plan, [opening, more, returned, shipped, shipped]).faults).toEqual([
-      'shipment 2 is neither the whole purchase nor nothing of it', 'receipt x: the file knows nothing of it',
+      'shipment 2 is neither the whole purchase nor nothing of it',
+      'receipt x: the file knows nothing of it',
     ])
   })
 

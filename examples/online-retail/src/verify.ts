@@ -89,7 +89,11 @@ const readDocuments = async (stock: Holdfast, plan: Plan): Promise<StockDocument
     keep({ kind: 'return', id, reference, sequence, lines: lines.map(({ sku, quantity }) => ({ sku, location, change: quantity })) })
   }
   for await (const { id, reference, sequence, location, lines } of stock.adjustments.list(page)) {
-    const changes = lines.map(({ sku, quantity, from, to }) => ({ sku, location, change: to === 'shrinkage' ? -quantity : from === 'shrinkage' ? quantity : 0 }))
+    const changes = lines.map(({ sku, quantity, from, to }) => ({
+      sku,
+      location,
+      change: to === 'shrinkage' ? -quantity : from === 'shrinkage' ? quantity : 0,
+    }))
     keep({ kind: 'adjustment', id, reference, sequence, lines: changes })
   }
   return documents.toSorted((a, b) => a.sequence - b.sequence)

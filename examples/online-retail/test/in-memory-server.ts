@@ -94,7 +94,8 @@ export const inMemoryServer = (): InMemoryServer => {
         for (const { sku, location, quantity } of hold.lines) level(sku, location).committed -= quantity
         hold.status = 'shipped'
         return document('shipments', {
-          ...body, lines: hold.lines.map(({ sku, location, quantity }) => ({ sku, quantity, allocations: [{ location, quantity }] })),
+          ...body,
+          lines: hold.lines.map(({ sku, location, quantity }) => ({ sku, quantity, allocations: [{ location, quantity }] })),
         })
       }
       default: {
@@ -161,12 +162,13 @@ export const inMemoryServer = (): InMemoryServer => {
       requests += 1
       const fault = server.onRequest(requests)
       if (fault === 'lost') throw new TypeError('fetch failed')
-      const headers = new Headers(init.headers)
+      const request = new Request(input, init)
       const response = (status: number, body: Json, more: Record<string, string> = {}) =>
         new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...more } })
+      const text = await request.text()
       let told: Response
       try {
-        const { status, body, replayed } = answer(init.method ?? 'GET', new URL(String(input)), String(init.body ?? ''), headers.get('idempotency-key'))
+        const { status, body, replayed } = answer(request.method, new URL(request.url), text, request.headers.get('idempotency-key'))
         told = response(status, body, replayed ? { 'idempotent-replayed': 'true' } : {})
       } catch (error) {
         if (!(error instanceof Refusal)) throw error

@@ -13,42 +13,47 @@ export type Leader = {
 
 export const leader = (pool: Pool, leadership: Leadership): Leader => {
   let session: Connection | undefined
-  const lost = () => {
+
+  /** Gives the connection back, once, whoever notices first that it broke. */
+  const drop = (error: unknown) => {
+    const broken = session
     session = undefined
+    broken?.release(error instanceof Error ? error : true)
   }
-  return {
-    isLeader: async () => {
-      if (session) {
-        // The lock is this session's as long as the session answers.
-        try {
-          await session.query('select 1')
-          return true
-        } catch (error) {
-          session?.release(error instanceof Error ? error : true)
-          session = undefined
-          return false
-        }
-      }
-      const connection = await connect(pool)
-      connection.once('error', lost)
-      try {
-        const { rows } = await connection.query('select pg_try_advisory_lock($1, hashtext(current_schema())) as leads', [leaderships[leadership]])
-        if (rows[0].leads === true) {
-          session = connection
-          return true
-        }
-      } catch (error) {
-        connection.release(error instanceof Error ? error : true)
-        throw error
-      }
-      connection.removeListener('error', lost)
-      connection.release()
+  /** The lock is this session's as long as the session answers. */
+  const stillLeads = async (leading: Connection): Promise<boolean> => {
+    try {
+      await leading.query('select 1')
+      return session === leading
+    } catch (error) {
+      if (session === leading) drop(error)
       return false
-    },
+    }
+  }
+  const tryToLead = async (): Promise<boolean> => {
+    const connection = await connect(pool)
+    try {
+      const { rows } = await connection.query('select pg_try_advisory_lock($1, hashtext(current_schema())) as leads', [leaderships[leadership]])
+      if (rows[0].leads !== true) {
+        connection.release()
+        return false
+      }
+    } catch (error) {
+      connection.release(error instanceof Error ? error : true)
+      throw error
+    }
+    session = connection
+    connection.once('error', (error) => {
+      if (session === connection) drop(error)
+    })
+    return true
+  }
+
+  return {
+    isLeader: () => (session ? stillLeads(session) : tryToLead()),
     resign: async () => {
       // The connection is closed, and the lock goes with it.
-      session?.release(true)
-      session = undefined
+      drop(undefined)
     },
   }
 }

@@ -7,7 +7,7 @@ import { getHolds } from '../../storage/holds.ts'
 import type { Answer, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf, type Page } from './list.ts'
-import { namedId, namedItems, namedLocation } from './named.ts'
+import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
 import { itemsOf, renderAnswer, renderHold, type WireAdjustment, type WireHold, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
 import { Refused, type Submit } from './submit.ts'
 
@@ -47,7 +47,7 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
           const documents = await listDocuments(pool, kind, {
             reference: query.reference ?? null,
             hold: query.hold === undefined ? null : namedId('hold', query.hold),
-            before: query.starting_after === undefined ? null : namedId(kind, query.starting_after),
+            before: query.starting_after === undefined ? null : cursorId(kind, query.starting_after),
             limit,
           })
           await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))

@@ -5,7 +5,7 @@ import { eventUuid, sequenceOf } from '../../domain/ids.ts'
 import type { Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
-import { namedId } from './named.ts'
+import { cursorId, namedId } from './named.ts'
 import { isDocument, itemsOf, renderEvent, type WireEvent } from './render.ts'
 import { Refused } from './submit.ts'
 
@@ -34,7 +34,7 @@ export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers[
     list: ({ query }) => {
       const { type, after_sequence: afterSequence, starting_after: cursor } = query
       const types = typesOf(type)
-      const place = cursor === undefined ? null : sequenceOf(namedId('event', cursor))
+      const place = cursor === undefined ? null : sequenceOf(cursorId('event', cursor))
       return pageOf(query, {
         read: async (limit) =>
           render(

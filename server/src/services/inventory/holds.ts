@@ -5,7 +5,7 @@ import { getHold, listHolds } from '../../storage/holds.ts'
 import type { Answer, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
-import { namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { cursorId, namedId, namedItem, namedItems, namedLocation } from './named.ts'
 import { itemsOf, renderHold, type WireHold } from './render.ts'
 import { Refused, type Asked, type Submit } from './submit.ts'
 
@@ -87,7 +87,7 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
             status: status ?? null,
             reference: reference ?? null,
             item: sku === undefined ? null : (await namedItem(catalog, sku)).number,
-            before: after === undefined ? null : namedId('hold', after),
+            before: after === undefined ? null : cursorId('hold', after),
             limit,
           })
           await catalog.remember(holds.flatMap((hold) => itemsOf({ kind: 'hold', hold })))

@@ -1,11 +1,10 @@
 // Items: making, changing, archiving, reading.
-import { Fault } from '../../storage/fault.ts'
 import { appendEvent } from '../../storage/events.ts'
-import { lookUpKey, rememberKey } from '../../storage/idempotency.ts'
 import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
 import { setSafetyStock } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
+import { createOnce } from './creation.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor } from './named.ts'
@@ -36,24 +35,15 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
   }
 
   return {
-    create: async ({ body }, call) => {
-      const key = keyOf({ operation: 'items.create', input: body, call })
-      try {
-        return await transaction(pool, async (connection) => {
-          const before = key && (await lookUpKey(connection, key))
-          if (before === 'reused')
-            throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
-          if (before) return { ok: true, body: before.answer as WireItem, replayed: true } // what was remembered under the same fingerprint
-          const item = await told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call)
-          const answer = answered(item)
-          if (key && answer.ok) await rememberKey(connection, key, answer.body)
-          return answer
-        })
-      } catch (error) {
-        if (error instanceof Fault && error.sqlState === UNIQUE_VIOLATION) throw new Refused('already_exists', `there is an item ${body.sku} already`)
-        throw error
-      }
-    },
+    create: ({ body }, call) =>
+      createOnce({
+        pool,
+        key: keyOf({ operation: 'items.create', input: body, call }),
+        make: async (connection) => told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call),
+        render: renderItem,
+        stands: catalog.itemChanged,
+        taken: `there is an item ${body.sku} already`,
+      }),
     update: async ({ params, body }, call) => {
       const item = await transaction(pool, async (connection) => {
         const before = await existing(connection, params.sku)
@@ -99,8 +89,6 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
       }),
   }
 }
-
-const UNIQUE_VIOLATION = '23505'
 
 type Creation = Parameters<Handlers['items']['create']>[0]['body']
 

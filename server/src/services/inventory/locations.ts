@@ -1,7 +1,5 @@
 // Locations: making, changing, deactivating, reading.
-import { Fault } from '../../storage/fault.ts'
 import { appendEvent } from '../../storage/events.ts'
-import { lookUpKey, rememberKey } from '../../storage/idempotency.ts'
 import { hasStock } from '../../storage/levels.ts'
 import {
   insertLocation,
@@ -11,9 +9,11 @@ import {
   setLocationSequence,
   updateLocation,
   type Location,
+  type LocationFields,
 } from '../../storage/locations.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
+import { createOnce } from './creation.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor, namedLocation } from './named.ts'
@@ -49,34 +49,15 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
   }
 
   return {
-    create: async ({ body }, call) => {
-      const key = keyOf({ operation: 'locations.create', input: body, call })
-      try {
-        return await transaction(pool, async (connection) => {
-          const before = key && (await lookUpKey(connection, key))
-          if (before === 'reused')
-            throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
-          if (before) return { ok: true, body: before.answer as WireLocation, replayed: true } // what was remembered under the same fingerprint
-          const inserted = await insertLocation(connection, {
-            code: body.code,
-            name: body.name,
-            kind: body.kind ?? 'warehouse',
-            priority: body.priority ?? 100,
-            address: body.address ?? null,
-            latitude: body.latitude ?? null,
-            longitude: body.longitude ?? null,
-            metadata: body.metadata ?? {},
-            status: 'active',
-          })
-          const answer = answered(await told(connection, 'location.created', inserted, call))
-          if (key && answer.ok) await rememberKey(connection, key, answer.body)
-          return answer
-        })
-      } catch (error) {
-        if (error instanceof Fault && error.sqlState === UNIQUE_VIOLATION) throw new Refused('already_exists', `there is a location ${body.code} already`)
-        throw error
-      }
-    },
+    create: ({ body }, call) =>
+      createOnce({
+        pool,
+        key: keyOf({ operation: 'locations.create', input: body, call }),
+        make: async (connection) => told(connection, 'location.created', await insertLocation(connection, fieldsOf(body)), call),
+        render: renderLocation,
+        stands: catalog.locationChanged,
+        taken: `there is a location ${body.code} already`,
+      }),
     update: async ({ params, body }, call) => {
       const location = await transaction(pool, async (connection) => {
         const before = await existing(connection, params.code)
@@ -116,4 +97,16 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
   }
 }
 
-const UNIQUE_VIOLATION = '23505'
+type Creation = Parameters<Handlers['locations']['create']>[0]['body']
+
+const fieldsOf = (body: Creation): LocationFields => ({
+  code: body.code,
+  name: body.name,
+  kind: body.kind ?? 'warehouse',
+  priority: body.priority ?? 100,
+  address: body.address ?? null,
+  latitude: body.latitude ?? null,
+  longitude: body.longitude ?? null,
+  metadata: body.metadata ?? {},
+  status: 'active',
+})

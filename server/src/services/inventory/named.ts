@@ -48,6 +48,13 @@ export const namedId = (kind: IdKind, id: string): Uuid => {
   return uuid
 }
 
+/** The uuid behind a cursor of a list whose places are ids. */
+export const cursorId = (kind: IdKind, cursor: string): Uuid => {
+  const uuid = decodeId(kind, cursor)
+  if (uuid === undefined) throw invalidCursor(cursor)
+  return uuid
+}
+
 /** The place in a list that a cursor names. */
 export const invalidCursor = (cursor: string): Refused =>
   new Refused('invalid_request', 'starting_after is no place in this list', {

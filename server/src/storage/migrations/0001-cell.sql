@@ -144,21 +144,33 @@ create trigger ledger_entries_no_truncate before truncate on ledger_entries for 
 create trigger events_no_truncate before truncate on events for each statement execute function refuse_change();
 
 -- One partition a month, so that old months can be detached and archived. Made months ahead, by the start and by the timers.
+-- A month is made beside the ledger and then attached. Made in its place, it would wait for every batch and every long read,
+-- all batches would wait behind it, and with one that has the events and wants the entries it would wait in a ring.
 create function make_month(month date) returns void language plpgsql as $$
 declare
   suffix text := to_char(month, 'YYYY_MM');
   lower_bound timestamptz := date_trunc('month', month)::timestamp at time zone 'UTC';
   upper_bound timestamptz := (date_trunc('month', month) + interval '1 month')::timestamp at time zone 'UTC';
+  parent text;
+  partition text;
 begin
-  if to_regclass('ledger_entries_' || suffix) is null then
-    execute format('create table %I partition of ledger_entries for values from (%L) to (%L)', 'ledger_entries_' || suffix, lower_bound, upper_bound);
-    execute format('create unique index %I on %I (item_id, location_id, level_version, from_state, to_state)', 'ledger_entries_' || suffix || '_by_level', 'ledger_entries_' || suffix);
-    execute format('create index %I on %I using brin (sequence) with (autosummarize = on, pages_per_range = 32)', 'ledger_entries_' || suffix || '_by_sequence', 'ledger_entries_' || suffix);
-    execute format('create trigger %I before truncate on %I for each statement execute function refuse_change()', 'ledger_entries_' || suffix || '_no_truncate', 'ledger_entries_' || suffix);
-    execute format('create table %I partition of events for values from (%L) to (%L)', 'events_' || suffix, lower_bound, upper_bound);
-    execute format('create unique index %I on %I (sequence)', 'events_' || suffix || '_by_sequence', 'events_' || suffix);
-    execute format('create trigger %I before truncate on %I for each statement execute function refuse_change()', 'events_' || suffix || '_no_truncate', 'events_' || suffix);
+  -- Processes that start together make the same months: one after the other. The number is the same in every release.
+  perform pg_advisory_xact_lock(7000, hashtext(current_schema()));
+  if to_regclass('ledger_entries_' || suffix) is not null then
+    return;
   end if;
+  foreach parent in array array['ledger_entries', 'events'] loop
+    partition := parent || '_' || suffix;
+    execute format('create table %I (like %I including defaults including constraints)', partition, parent);
+    if parent = 'ledger_entries' then
+      execute format('create unique index %I on %I (item_id, location_id, level_version, from_state, to_state)', partition || '_by_level', partition);
+      execute format('create index %I on %I using brin (sequence) with (autosummarize = on, pages_per_range = 32)', partition || '_by_sequence', partition);
+    else
+      execute format('create unique index %I on %I (sequence)', partition || '_by_sequence', partition);
+    end if;
+    execute format('create trigger %I before truncate on %I for each statement execute function refuse_change()', partition || '_no_truncate', partition);
+    execute format('alter table %I attach partition %I for values from (%L) to (%L)', parent, partition, lower_bound, upper_bound);
+  end loop;
 end $$;
 
 select make_month((current_date at time zone 'UTC' + make_interval(months => n))::date) from generate_series(-1, 3) as n;
