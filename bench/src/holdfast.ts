@@ -1,8 +1,6 @@
 // Holdfast as anybody would run it: `serve` on a database, with a key, spoken to over HTTP.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { holdfast, type Holdfast } from '@holdfast/sdk'
+import { makeDirectory, removeDirectory } from './directories.ts'
 import type { Database } from './postgres.ts'
 import { keep, run } from './processes.ts'
 import { fromRoot } from './root.ts'
@@ -23,10 +21,9 @@ const RECEIPT_LINES = 500
 const ITEMS_AT_A_TIME = 32
 
 export const startHoldfast = async (database: Database): Promise<Server> => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'holdfast-bench-server-'))
-  const remove = () => rmSync(dataDir, { recursive: true, force: true })
+  const dataDir = makeDirectory('server')
   const server = keep({ program: process.execPath, args: [fromRoot('server/src/main.ts'), 'serve'], env: environment(database, dataDir) })
-  const stop = () => server.stop().finally(remove)
+  const stop = () => server.stop().finally(() => removeDirectory(dataDir))
   try {
     const url = /https?:\/\/\S+/.exec(await server.line((line) => line.includes('listens on http')))?.[0]
     if (url === undefined) throw new Error('the server did not say where it listens')
@@ -65,11 +62,11 @@ export const stockUp = async ({ stock }: Server, items: number, units: number): 
 }
 
 const command = async (database: Database, args: readonly string[]): Promise<string> => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'holdfast-bench-command-'))
+  const dataDir = makeDirectory('command')
   try {
     return await run({ program: process.execPath, args: [fromRoot('server/src/main.ts'), ...args], env: environment(database, dataDir) })
   } finally {
-    rmSync(dataDir, { recursive: true, force: true })
+    removeDirectory(dataDir)
   }
 }
 

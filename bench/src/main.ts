@@ -1,5 +1,6 @@
 // `npm run bench`: measures what Holdfast is to reach against its baselines, in one run, on one PostgreSQL. README.md says how.
 import { auditor } from './audit.ts'
+import { removeAllDirectories } from './directories.ts'
 import { thisMachine } from './machine.ts'
 import { readOptions, usage, UsageError, type Options } from './options.ts'
 import { openPostgres, type Database } from './postgres.ts'
@@ -105,9 +106,9 @@ const main = async (): Promise<number> => {
   const onSignal = (signal: NodeJS.Signals) => {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     say(`${signal}: stopping what runs and clearing away`)
-    void stack.disposeAsync().catch(() => undefined).finally(() => process.exit(130))
+    void stack.disposeAsync().catch(() => undefined).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('exit', killAll)
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('exit', killAll).on('exit', removeAllDirectories)
   try {
     const results = await bench(options, stack)
     const { page, json } = writeResults(results, options.output ?? fromRoot('bench/results'))

@@ -1,7 +1,6 @@
 // The PostgreSQL that everything is measured on: one of our own with the settings of `npm start`, or one that was named.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeDirectory, removeDirectory } from './directories.ts'
 import { keep, run } from './processes.ts'
 import { fromRoot } from './root.ts'
 
@@ -69,10 +68,8 @@ const settingsOf = (rows: string): Record<string, string> =>
   Object.fromEntries(rows.trim().split('\n').map((row) => [row.slice(0, row.indexOf('|')), row.slice(row.indexOf('|') + 1)]))
 
 const startOwn = async (stack: AsyncDisposableStack): Promise<string> => {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
-  // PostgreSQL does not run as root; the account that it then runs as must be able to pass through.
-  chmodSync(directory, 0o711)
-  stack.defer(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = makeDirectory('postgres')
+  stack.defer(() => removeDirectory(directory))
   const server = keep({ program: process.execPath, args: [fromRoot('server/test/load/postgres.ts'), join(directory, 'data')] })
   stack.defer(() => server.stop())
   const said = JSON.parse(await server.line((line) => line.startsWith('{'))) as { url: string } // written by postgres.ts

@@ -1,11 +1,9 @@
 // Redis as a baseline: a script that checks and holds one unit and adds an entry to a stream, made durable every second.
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { makeDirectory, removeDirectory } from './directories.ts'
 import { keep, run } from './processes.ts'
 
-export const REDIS_CALLERS = 64
+const REDIS_CALLERS = 64
 
 /** Checks, holds and tells, like a hold: all of it or nothing. */
 const holdOne = `
@@ -41,7 +39,7 @@ export const measureRedis = async ({ items, hot, units, seconds, warmUpSeconds }
   readonly seconds: number
   readonly warmUpSeconds: number
 }): Promise<RedisMeasured> => {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-redis-'))
+  const directory = makeDirectory('redis')
   const port = String(await freePort())
   const server = keep({
     program: 'redis-server', package: 'redis-server',
@@ -75,7 +73,7 @@ export const measureRedis = async ({ items, hot, units, seconds, warmUpSeconds }
     return { ...measured, version }
   } finally {
     await server.stop()
-    rmSync(directory, { recursive: true, force: true })
+    removeDirectory(directory)
   }
 }
 

@@ -21,7 +21,7 @@ export type Driven = {
   readonly p99Ms: number
 }
 
-export const CONNECTIONS = 256
+const CONNECTIONS = 256
 
 export const driveHolds = async ({ url, wanted, seconds, connections = CONNECTIONS, name }: {
   readonly url: string

@@ -6,7 +6,7 @@ import { fromRoot } from '../root.ts'
 import { driveLedger, LEDGER_CALLERS } from './ledger.ts'
 import { ITEMS, UNITS, type Measured, type Pace } from './measured.ts'
 
-export const YOUNG_ENTRIES = 100_000
+const YOUNG_ENTRIES = 100_000
 /** Keys are forgotten after two days; as if the past had taken twelve. */
 const KEYS_KEPT_SHARE = 2 / 12
 /** After a checkpoint each page is written to the log whole once, and an old ledger has more of them. */

@@ -110,7 +110,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
       return failed(error, request, reply)
     }
     const allowed = methodsAt(path)
-    if (allowed === undefined)
+    // A path of the right shape may still be nothing: there is no page for a problem that is none.
+    if (allowed === undefined || allowed.split(', ').includes(request.method))
       return refuse(
         request,
         reply,

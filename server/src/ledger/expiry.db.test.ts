@@ -1,7 +1,21 @@
 // Expiry is exact: from its instant on a hold is dead, whoever looks, and no sweeper is needed for it.
 import { expect, test } from 'vitest'
 import { cup, line, lineAt, london, paris, tea } from '../../test/support/given.ts'
-import { accepted, ask, byCallers, codeOf, execution, expectBooksAgree, freshCell, hold, holdIn, place, receipt, rowsOf, untilClockIs } from '../../test/support/ledger.ts'
+import {
+  accepted,
+  ask,
+  byCallers,
+  codeOf,
+  execution,
+  expectBooksAgree,
+  freshCell,
+  hold,
+  holdIn,
+  place,
+  receipt,
+  rowsOf,
+  untilClockIs,
+} from '../../test/support/ledger.ts'
 import type { LedgerStore } from '../storage/ledger-store.ts'
 
 const SHORT_MS = 40
@@ -55,7 +69,11 @@ test('a line that names no location finds the units of due holds, wherever they 
 test('a hold cannot be executed, released or extended once it is due, and its expiry is written by whoever asks', async () => {
   const cell = await freshCell()
   await cell.stock.submit(ask(receipt(9)))
-  const holds = [await place(cell.stock, 3, { ttlMs: SHORT_MS }), await place(cell.stock, 3, { ttlMs: SHORT_MS }), await place(cell.stock, 3, { ttlMs: SHORT_MS })] as const
+  const holds = [
+    await place(cell.stock, 3, { ttlMs: SHORT_MS }),
+    await place(cell.stock, 3, { ttlMs: SHORT_MS }),
+    await place(cell.stock, 3, { ttlMs: SHORT_MS }),
+  ] as const
   await untilClockIs(cell.pool, holds[2].expiresAt)
 
   const outcomes = [
@@ -68,7 +86,9 @@ test('a hold cannot be executed, released or extended once it is due, and its ex
   expect(await rowsOf(cell.pool, 'select h.status, h.ended_at >= h.expires_at as in_time from holds as h')).toEqual(
     holds.map(() => ({ status: 'expired', in_time: true })),
   )
-  expect(await rowsOf(cell.pool, "select count(*), min(e.actor) as actor from events as e where e.type = 'hold.expired'")).toEqual([{ count: 3, actor: 'system' }])
+  expect(await rowsOf(cell.pool, "select count(*), min(e.actor) as actor from events as e where e.type = 'hold.expired'")).toEqual([
+    { count: 3, actor: 'system' },
+  ])
   expect(await rowsOf(cell.pool, 'select l.available, l.held from stock_levels as l')).toEqual([{ available: 9, held: 0 }])
   await expectBooksAgree(cell)
 })
@@ -140,7 +160,14 @@ test('a thousand due holds of one item are no reason to refuse the next buyer', 
 
 test('whoever is short of many things waits for the due holds of all of them, once', async () => {
   let batches = 0
-  const cell = await freshCell({ between: (store) => ({ open: (wanted) => ((batches += 1), store.open(wanted)) }) })
+  const cell = await freshCell({
+    between: (store) => ({
+      open: (wanted) => {
+        batches += 1
+        return store.open(wanted)
+      },
+    }),
+  })
   await cell.stock.submit(ask(receipt([line(tea, 2), line(cup, 2)])))
   await place(cell.stock, [lineAt(london, tea, 2)], { ttlMs: SHORT_MS })
   const last = await place(cell.stock, [lineAt(london, cup, 2)], { ttlMs: SHORT_MS })

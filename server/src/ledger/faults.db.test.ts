@@ -64,7 +64,7 @@ test('after a fault that was ours, no connection is kept from those who come lat
   const cell = await freshCell()
   await cell.stock.submit(ask(receipt(10), { key: 'delivery' }))
   // A key whose event is not there: as if a month had been archived too early.
-  await cell.pool.query('update idempotency_keys set created_at = created_at - interval \'1 second\'')
+  await cell.pool.query("update idempotency_keys set created_at = created_at - interval '1 second'")
 
   for (let n = 0; n < 5; n += 1) await expect(cell.stock.submit(ask(receipt(10), { key: 'delivery' }))).rejects.toThrow('which is not there')
 

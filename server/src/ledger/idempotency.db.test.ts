@@ -150,7 +150,10 @@ test('a key that another process is about to write is waited for', async () => {
   await holder.query('select from stock_levels for update')
   const both = [cell.stock, cell.another()].map((process) => process.submit(ask(hold(2), { key: 'cart 7' })))
   await until(async () => {
-    const [row] = await rowsOf<{ waiting: number }>(cell.pool, "select count(*) as waiting from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+    const [row] = await rowsOf<{ waiting: number }>(
+      cell.pool,
+      "select count(*) as waiting from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    )
     return row?.waiting === 2
   })
   await holder.query('commit')

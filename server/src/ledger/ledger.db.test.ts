@@ -103,8 +103,7 @@ test('the versions that answers and refusals tell are those of the level, each t
 
   const made = outcomes.flatMap((outcome) => (outcome.ok ? holdIn(outcome).allocations.map((allocation) => allocation.levelVersion) : []))
   expect(made.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, n) => n + 2))
-  for (const outcome of outcomes)
-    if (!outcome.ok) expect(outcome.rejection).toMatchObject({ code: 'insufficient_stock', shortages: [{ levelVersion: 301 }] })
+  for (const outcome of outcomes) if (!outcome.ok) expect(outcome.rejection).toMatchObject({ code: 'insufficient_stock', shortages: [{ levelVersion: 301 }] })
 })
 
 test('a refusal tells what is missing, to each line', async () => {
@@ -129,13 +128,18 @@ test('what is told, written and still to be told is one row of numbers without a
     const placed = await process.submit(ask(hold(1), { key: `hold ${n}` }))
     if (!placed.ok || n % 3 > 0) return placed
     accepted(await process.submit(ask(execution(holdIn(placed)), { key: `execution ${n}` })))
-    return process.submit(ask({ type: 'ShipHold', id: holdIn(placed).id, hold: holdIn(placed).id, lines: null, reference: null, metadata: {} }, { key: `shipment ${n}` }))
+    return process.submit(
+      ask({ type: 'ShipHold', id: holdIn(placed).id, hold: holdIn(placed).id, lines: null, reference: null, metadata: {} }, { key: `shipment ${n}` }),
+    )
   })
 
   const [head] = await rowsOf<{ sequence: number }>(cell.pool, 'select h.sequence from ledger_head as h')
   const events = await rowsOf<{ sequence: number }>(cell.pool, 'select e.sequence from events as e order by e.sequence')
   expect(events.map((event) => event.sequence)).toEqual(Array.from({ length: head?.sequence ?? 0 }, (_, n) => n + 1))
-  const outbox = await rowsOf<{ first: number; last: number }>(cell.pool, 'select o.first_sequence as first, o.last_sequence as last from outbox as o order by first')
+  const outbox = await rowsOf<{ first: number; last: number }>(
+    cell.pool,
+    'select o.first_sequence as first, o.last_sequence as last from outbox as o order by first',
+  )
   expect(outbox[0]?.first).toBe(1)
   expect(outbox.at(-1)?.last).toBe(head?.sequence)
   for (const [index, { first }] of outbox.entries()) if (index > 0) expect(first).toBe((outbox[index - 1]?.last ?? 0) + 1)
@@ -165,7 +169,10 @@ select d.sequence
     const [event] = await rowsOf<{ data: unknown }>(cell.pool, 'select e.data from events as e where e.sequence = $1', [outcome.sequence])
     expect(event?.data).toEqual(outcome.answer)
   }
-  const lostKeys = await rowsOf(cell.pool, 'select k.key from idempotency_keys as k left join events as e on e.sequence = k.sequence where k.sequence is not null and e.sequence is null')
+  const lostKeys = await rowsOf(
+    cell.pool,
+    'select k.key from idempotency_keys as k left join events as e on e.sequence = k.sequence where k.sequence is not null and e.sequence is null',
+  )
   expect(lostKeys).toEqual([])
   await expectBooksAgree(cell)
 })

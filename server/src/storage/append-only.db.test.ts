@@ -26,7 +26,9 @@ select (select distinct e.tableoid::regclass::text from ledger_entries as e) as 
     await expect(pool.query(`truncate ${table} cascade`)).rejects.toThrow(refused)
   }
 
-  expect(await rowsOf(pool, 'select (select count(*) from ledger_entries) as entries, (select count(*) from events) as events')).toEqual([{ entries: 2, events: 2 }])
+  expect(await rowsOf(pool, 'select (select count(*) from ledger_entries) as entries, (select count(*) from events) as events')).toEqual([
+    { entries: 2, events: 2 },
+  ])
 })
 
 test('a month that is made later is append-only, too', async () => {

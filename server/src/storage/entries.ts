@@ -37,17 +37,21 @@ export type EntryFilter = {
 const FIRST_WINDOW = 4_096
 const WINDOW_GROWTH = 8
 
-export const listEntries = async (pool: Pool, filter: EntryFilter): Promise<WrittenEntry[]> => {
-  const head = await pool.query('select sequence from ledger_head')
-  const top = Math.min(head.rows[0].sequence, filter.before?.sequence ?? Number.MAX_SAFE_INTEGER)
-  if (filter.item !== null) return read(pool, filter, 0, top)
+/** Entries, and the ledger's sequence up to which they were looked for. */
+export type EntriesRead = { readonly entries: WrittenEntry[]; readonly sequence: number }
+
+export const listEntries = async (pool: Pool, filter: EntryFilter): Promise<EntriesRead> => {
+  const head = await pool.query<{ sequence: number }>('select h.sequence from ledger_head as h')
+  const sequence = head.rows[0]?.sequence ?? 0
+  const top = Math.min(sequence, filter.before?.sequence ?? Number.MAX_SAFE_INTEGER)
+  if (filter.item !== null) return { entries: await read(pool, filter, 0, top), sequence }
 
   // Without an item there is no index but the order in which entries were written. Sequences have no gaps, so a window of
   // them is a bounded piece of work.
   const found: WrittenEntry[] = []
   for (let upper = top, window = FIRST_WINDOW; upper > 0 && found.length < filter.limit; upper -= window, window *= WINDOW_GROWTH)
     found.push(...(await read(pool, { ...filter, limit: filter.limit - found.length }, Math.max(0, upper - window), upper)))
-  return found
+  return { entries: found, sequence }
 }
 
 /** Entries of sequences above `lower` up to and with `upper`. */

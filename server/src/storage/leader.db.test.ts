@@ -66,4 +66,7 @@ const twoProcesses = async (): Promise<[{ leader: Leader; pool: Pool }, { leader
 }
 
 const killLeader = (pool: Pool) =>
-  rowsOf(pool, "select pg_terminate_backend(l.pid) from pg_locks as l where l.locktype = 'advisory' and l.database = (select d.oid from pg_database as d where d.datname = current_database())")
+  rowsOf(
+    pool,
+    "select pg_terminate_backend(l.pid) from pg_locks as l where l.locktype = 'advisory' and l.database = (select d.oid from pg_database as d where d.datname = current_database())",
+  )

@@ -96,7 +96,11 @@ select n, 'hold.placed', 'hold', 'h1', n, 'key_shop', 'req_test', '{}', at::time
 })
 
 const tables = async (pool: Cell['pool'], like: string): Promise<string[]> => {
-  const rows = await rowsOf<{ name: string }>(pool, "select c.oid::regclass::text as name from pg_class as c where c.relispartition and c.relkind = 'r' and c.relname like $1 order by 1", [like])
+  const rows = await rowsOf<{ name: string }>(
+    pool,
+    "select c.oid::regclass::text as name from pg_class as c where c.relispartition and c.relkind = 'r' and c.relname like $1 order by 1",
+    [like],
+  )
   return rows.map((row) => row.name)
 }
 

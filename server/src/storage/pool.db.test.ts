@@ -1,4 +1,5 @@
 // Connections: what is read from them, and what becomes of those that break.
+import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../../test/support/database.ts'
 import { rowsOf, until } from '../../test/support/ledger.ts'
@@ -44,7 +45,9 @@ test('a body that throws is rolled back, and its connection serves the next one'
 test('a number beyond what can be counted exactly is refused, not rounded', async () => {
   const pool = await freshPool()
 
-  expect(await rowsOf(pool, 'select 9007199254740991::bigint as n, array[1, -9007199254740991]::bigint[] as ns')).toEqual([{ n: 9007199254740991, ns: [1, -9007199254740991] }])
+  expect(await rowsOf(pool, 'select 9007199254740991::bigint as n, array[1, -9007199254740991]::bigint[] as ns')).toEqual([
+    { n: 9007199254740991, ns: [1, -9007199254740991] },
+  ])
   await expect(pool.query('select 9007199254740992::bigint')).rejects.toThrow('bigint 9007199254740992 is beyond what can be counted exactly')
   await expect(pool.query('select array[9007199254740993]::bigint[]')).rejects.toThrow('bigint 9007199254740993')
   expect(await rowsOf(pool, "select array[]::bigint[] as none, null::bigint as nothing, '9007199254740993'::text as word, 1.5::numeric as fraction")).toEqual([
@@ -60,11 +63,15 @@ test('a connection that breaks while nobody uses it, or while somebody does, doe
   await pool.query('select 1')
   expect([pool.totalCount, pool.idleCount]).toEqual([2, 1])
 
+  const heard = once(inUse, 'error')
   await kill(other, 'test')
-  await until(() => broken.length >= 2)
+  await heard
+  await until(() => pool.idleCount === 0)
   const fault = await inUse.query('select 1').catch((error: unknown) => error)
   inUse.release(fault instanceof Error ? fault : true)
 
+  expect(fault).toBeInstanceOf(Error)
+  expect(broken.length).toBeGreaterThanOrEqual(2)
   expect(await rowsOf(pool, 'select 1 as n')).toEqual([{ n: 1 }])
   expect(pool.totalCount).toBe(1)
 })
@@ -88,7 +95,9 @@ create constraint trigger waits after insert on told initially deferred for each
     await connection.query('insert into told values (1)')
   })
   const outcome = expect(during).rejects.toMatchObject({ name: 'Fault', kind: 'unknown', connectionLost: true })
-  await until(async () => (await rowsOf(other, "select from pg_stat_activity where datname = current_database() and query = 'commit' and state = 'active'")).length === 1)
+  await until(
+    async () => (await rowsOf(other, "select from pg_stat_activity where datname = current_database() and query = 'commit' and state = 'active'")).length === 1,
+  )
   await kill(other, 'test')
   await outcome
 
@@ -110,7 +119,9 @@ test('a constraint, a deadline and a server that is not there are told apart', a
 
 test('the server ends a transaction that its process has forgotten', async () => {
   const pool = await freshPool()
-  expect(await rowsOf(pool, "select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('lock_timeout') as lock")).toEqual([{ idle: '5s', lock: '5s' }])
+  expect(await rowsOf(pool, "select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('lock_timeout') as lock")).toEqual([
+    { idle: '5s', lock: '5s' },
+  ])
 })
 
 const options: Omit<PoolOptions, 'url'> = { size: 4, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000, applicationName: 'test' }

@@ -52,10 +52,12 @@ select r.item_id as item, r.location_id as location, r.level_version as version
   {
     name: 'versions of a level are 1 to n, each made by one command',
     sql: `
-select e.item_id as item, e.location_id as location, max(e.level_version) as highest, count(distinct e.level_version) as versions, count(distinct (e.level_version, e.sequence)) as commands
+select e.item_id as item, e.location_id as location, max(e.level_version) as highest, count(distinct e.level_version) as versions, count(distinct e.sequence) as commands
   from ledger_entries as e
  group by e.item_id, e.location_id
-having max(e.level_version) <> count(distinct e.level_version) or count(distinct e.level_version) <> count(distinct (e.level_version, e.sequence))`,
+having max(e.level_version) <> count(distinct e.level_version)
+    or count(distinct e.level_version) <> count(distinct e.sequence)
+    or count(distinct e.sequence) <> count(distinct (e.level_version, e.sequence))`,
     says: (row) => `item ${row['item']} at location ${row['location']}: highest ${row['highest']}, ${row['versions']} versions, ${row['commands']} commands`,
   },
   {
@@ -82,6 +84,42 @@ select h.id
     or least(a.held, a.committed, a.shipped, a.released, a.returned, a.shipped - a.returned) < 0
     or (h.status <> 'active' and a.held <> 0)`,
     says: (row) => `hold ${row['id']}`,
+  },
+  {
+    name: 'a hold is what its last event tells',
+    sql: `
+select h.id, h.version, e.sequence
+  from holds as h
+  left join events as e
+    on e.subject_kind = 'hold' and e.subject_id = h.id::text and e.subject_version = h.version
+ where e.sequence is null
+    or e.data ->> 'kind' = 'hold'
+       and ((e.data -> 'hold' ->> 'status') <> h.status
+            or (e.data -> 'hold' ->> 'expiresAt')::bigint <> ${ms('h.expires_at')}
+            or (e.data -> 'hold' -> 'allocations')::jsonb <> h.allocations::jsonb)`,
+    says: (row) => `hold ${row['id']}, version ${row['version']}: ${row['sequence'] === null ? 'no event' : `another one at sequence ${row['sequence']}`}`,
+  },
+  {
+    name: 'a document is what its event tells, and neither is without the other',
+    sql: `
+select coalesce(d.sequence, e.sequence) as sequence, d.kind, d.id
+  from documents as d
+  full join (select v.sequence, v.data from events as v where v.data ->> 'kind' in ('receipt', 'adjustment', 'shipment', 'return')) as e
+    on e.sequence = d.sequence
+ where d.sequence is null
+    or e.sequence is null
+    or e.data::jsonb <> d.body::jsonb`,
+    says: (row) => (row['id'] === null ? `no document of sequence ${row['sequence']}` : `${row['kind']} ${row['id']} of sequence ${row['sequence']}`),
+  },
+  {
+    name: 'what is still to be told has no gap and ends at the head',
+    sql: `
+select o.first_sequence, o.last_sequence, o.next_sequence
+  from (select r.first_sequence, r.last_sequence, lead(r.first_sequence, 1, h.sequence + 1) over (order by r.first_sequence) as next_sequence
+          from outbox as r
+         cross join ledger_head as h) as o
+ where o.next_sequence <> o.last_sequence + 1`,
+    says: (row) => `${row['first_sequence']} to ${row['last_sequence']}, then ${row['next_sequence']}`,
   },
   {
     name: 'no hold was executed or extended after its time, and none expired before',

@@ -238,7 +238,7 @@ const valueOf = (schema: Schema, names: Names, field: string): fc.Arbitrary<unkn
       if (field === 'location' || field === 'code') return mostly(names.location, fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/))
       if (field === 'currency') return fc.stringMatching(/^[A-Z]{3}$/)
       if (format === 'date-time') return fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }).map((date) => date.toISOString())
-      if (pattern !== undefined) throw new Error(`no texts are known for ${String(pattern)}; give this test some`)
+      if (pattern !== undefined) throw new Error(`no texts are known for ${JSON.stringify(pattern)}; give this test some`)
       return textOf(typeof minLength === 'number' ? minLength : 0, Math.min(typeof maxLength === 'number' ? maxLength : 30, 30))
     }
     default:

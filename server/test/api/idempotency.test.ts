@@ -145,7 +145,8 @@ test('buyers whose server is killed again and again, and who ask again with the 
   let finished = false
   let replayed = 0
   // Where to go is looked up for each try: the next server listens elsewhere.
-  const stock: Holdfast = holdfast({ url: 'http://shop', apiKey: API_KEY, retries: 60, fetch: (input, init) => fetch(String(input).replace('http://shop', server.url), init) }, {
+  const goingThere: typeof fetch = (input, init) => (typeof input === 'string' ? fetch(input.replace('http://shop', server.url), init) : fetch(input, init))
+  const stock: Holdfast = holdfast({ url: 'http://shop', apiKey: API_KEY, retries: 60, fetch: goingThere }, {
     nowMs: () => performance.now(),
     random: Math.random,
     wait: (ms, signal) => new Promise((resolve) => {

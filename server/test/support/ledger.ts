@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, vi } from 'vitest'
 import type { Command } from '../../src/domain/decide.ts'
-import type { ExecuteHold, Hold, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
+import type { ExecuteHold, Hold, Line, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
 import type { Uuid } from '../../src/domain/ids.ts'
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
 import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
@@ -14,7 +14,8 @@ import { Fault } from '../../src/storage/fault.ts'
 import { postgresStore, type LedgerStore } from '../../src/storage/ledger-store.ts'
 import { openPool, type Pool } from '../../src/storage/pool.ts'
 import { freshDatabase } from './database.ts'
-import { placeHold, receiveStock } from './given.ts'
+import { random } from '../simulation/random.ts'
+import { cup, line, london, paris, placeHold, pot, receiveStock, tea } from './given.ts'
 
 export type LedgerOptions = {
   readonly limits?: Partial<LedgerLimits>
@@ -82,7 +83,10 @@ export const digest = (words: string): Uuid => {
 
 // ---- Requests, with what a story does not care about filled in. As in the service, each has an id of its own, also a repeated one.
 
-export const ask = (command: Command, { key, request = 'the same request', ...rest }: Partial<Omit<Request, 'key'>> & { key?: string; request?: string } = {}): Request => ({
+export const ask = (
+  command: Command,
+  { key, request = 'the same request', ...rest }: Partial<Omit<Request, 'key'>> & { key?: string; request?: string } = {},
+): Request => ({
   command,
   actor: 'key_shop',
   requestId: 'req_test',
@@ -90,8 +94,15 @@ export const ask = (command: Command, { key, request = 'the same request', ...re
   ...rest,
 })
 export const hold = (lines: number | readonly WantedLine[], rest: Partial<PlaceHold> = {}): PlaceHold => placeHold('', lines, { id: newId(), ...rest })
-export const receipt = (lines: Parameters<typeof receiveStock>[0], rest: Partial<ReceiveStock> = {}): ReceiveStock => receiveStock(lines, { id: newId(), ...rest })
-export const execution = ({ id }: Pick<Hold, 'id'>, rest: Partial<ExecuteHold> = {}): ExecuteHold => ({ type: 'ExecuteHold', id, lines: null, final: true, ...rest })
+export const receipt = (lines: Parameters<typeof receiveStock>[0], rest: Partial<ReceiveStock> = {}): ReceiveStock =>
+  receiveStock(lines, { id: newId(), ...rest })
+export const execution = ({ id }: Pick<Hold, 'id'>, rest: Partial<ExecuteHold> = {}): ExecuteHold => ({
+  type: 'ExecuteHold',
+  id,
+  lines: null,
+  final: true,
+  ...rest,
+})
 
 // ---- Answers.
 
@@ -121,6 +132,53 @@ export const byCallers = async <Answer>(callers: number, requests: number, submi
   return answers
 }
 
+// ---- A shop's day.
+
+/** Commands of all kinds, a few at a time, as chance will have it. Answers what each was answered. */
+export const shopsDay = async (stock: Ledger, { seed, commands }: { readonly seed: number; readonly commands: number }): Promise<LedgerOutcome[]> => {
+  const chance = random(seed)
+  const items = [tea, cup, pot]
+  const locations = [london, paris]
+  const adjustable = ['available', 'quality_control', 'damaged'] as const
+  const holds: Uuid[] = []
+  const lines = (most: number): Line[] => Array.from({ length: chance.between(1, 2) }, () => line(chance.pick(items), chance.between(1, most)))
+  const noted = { reference: null, metadata: {} }
+
+  const next = (): Command => {
+    const what = chance.below(100)
+    const location = chance.pick(locations)
+    if (what < 15) return receipt(lines(20), { location })
+    if (what < 50 || holds.length === 0) {
+      const wanted = lines(4).map((one) => ({ ...one, location: chance.chance(0.3) ? null : location }))
+      return hold(wanted, {
+        mode: chance.chance(0.3) ? 'best_effort' : 'all_or_nothing',
+        ttlMs: chance.chance(0.2) ? chance.between(1, 30) : 3_600_000,
+        strategy: chance.pick(['priority', 'most_stock', 'fewest_splits']),
+      })
+    }
+    const id = chance.pick(holds)
+    const parts = chance.chance(0.5) ? null : lines(2)
+    if (what < 65) return { type: 'ExecuteHold', id, lines: parts, final: chance.chance(0.7) }
+    if (what < 72) return { type: 'ReleaseHold', id }
+    if (what < 75) return { type: 'CancelHold', id }
+    if (what < 78) return { type: 'ExtendHold', id, ttlMs: 7_200_000, longestMs: chance.pick([60_000, 86_400_000]) }
+    if (what < 86) return { type: 'ShipHold', id: newId(), hold: id, lines: parts, ...noted }
+    const backs = lines(2).map((one) => ({ ...one, to: chance.pick(adjustable) }))
+    if (what < 92) return { type: 'ReturnStock', id: newId(), hold: chance.chance(0.7) ? id : null, location, lines: backs, ...noted }
+    const moves = lines(3)
+      .map((one) => ({ ...one, from: chance.pick([...adjustable, 'shrinkage'] as const), to: chance.pick(adjustable), ifVersion: null }))
+      .filter((move) => move.from !== move.to)
+    return moves.length === 0 ? receipt(lines(9), { location }) : { type: 'AdjustStock', id: newId(), location, reason: 'count', lines: moves, ...noted }
+  }
+
+  return byCallers(8, commands, async (n) => {
+    const command = next()
+    const outcome = await stock.submit(ask(command, chance.chance(0.8) ? { key: `${seed}: ${n}` } : {}))
+    if (outcome.ok && command.type === 'PlaceHold') holds.push(command.id)
+    return outcome
+  })
+}
+
 // ---- The database.
 
 /** Waits until the database's clock has reached an instant. */
@@ -138,7 +196,7 @@ export const until = (isSo: () => Promise<boolean> | boolean): Promise<void> =>
     { timeout: 15_000, interval: 5 },
   )
 
-export const rowsOf = async <Row>(pool: Pool, sql: string, values: unknown[] = []): Promise<Row[]> => {
+export const rowsOf = async <Row = Record<string, unknown>>(pool: Pool, sql: string, values: unknown[] = []): Promise<Row[]> => {
   const { rows } = await pool.query(sql, values)
   return rows
 }
@@ -149,4 +207,5 @@ export const expectBooksAgree = async ({ pool }: Pick<Cell, 'pool'>): Promise<vo
   expect(violations).toEqual([])
 }
 
-export const sqlStatesOf = (faults: readonly unknown[]): (string | undefined)[] => faults.map((fault) => (fault instanceof Fault ? fault.sqlState : String(fault)))
+export const sqlStatesOf = (faults: readonly unknown[]): (string | undefined)[] =>
+  faults.map((fault) => (fault instanceof Fault ? fault.sqlState : String(fault)))

@@ -10,7 +10,7 @@ import { locationsChangedAfter, type Location } from '../../storage/locations.ts
 import { headSequence } from '../../storage/events.ts'
 import type { Pool } from '../../storage/pool.ts'
 
-export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock'>
+export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock' | 'sequence'>
 export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'priority' | 'latitude' | 'longitude'>
 
 export type Catalog = {
@@ -53,8 +53,10 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
   let locationsSeen = 0
   let refreshing: Promise<void> | undefined
 
-  const addItem = ({ number, sku, status, safetyStock }: Item): CatalogItem => {
-    const item = { number, sku, status, safetyStock }
+  /** Answers the newest that was heard of the item: an answer may be older than a change that was heard of while it was under way. */
+  const addItem = ({ number, sku, status, safetyStock, sequence }: Item): CatalogItem => {
+    const known = items.get(number)
+    const item = known !== undefined && known.sequence > sequence ? known : { number, sku, status, safetyStock, sequence }
     skus.set(sku, item)
     items.set(number, item)
     return item
@@ -80,7 +82,8 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     for (;;) {
       const changed = await itemsChangedAfter(pool, itemsSeen, limits.changes)
       for (const item of changed) {
-        if (skus.has(item.sku)) addItem(item)
+        // Also those that are not remembered: one of them may be on its way here, as it was before.
+        addItem(item)
         itemsSeen = Math.max(itemsSeen, item.sequence)
       }
       if (changed.length < limits.changes) return

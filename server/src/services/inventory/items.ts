@@ -41,7 +41,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
         key: keyOf({ operation: 'items.create', input: body, call }),
         make: async (connection) => told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call),
         render: renderItem,
-        stands: catalog.itemChanged,
+        stands: (item) => catalog.itemChanged(item),
         taken: `there is an item ${body.sku} already`,
       }),
     update: async ({ params, body }, call) => {

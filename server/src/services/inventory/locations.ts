@@ -55,7 +55,7 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
         key: keyOf({ operation: 'locations.create', input: body, call }),
         make: async (connection) => told(connection, 'location.created', await insertLocation(connection, fieldsOf(body)), call),
         render: renderLocation,
-        stands: catalog.locationChanged,
+        stands: (location) => catalog.locationChanged(location),
         taken: `there is a location ${body.code} already`,
       }),
     update: async ({ params, body }, call) => {

@@ -6,9 +6,9 @@ import { source } from '../../domain/sourcing.ts'
 import { summedByItem } from '../../domain/hold.ts'
 import { placeNumber } from '../../storage/codec.ts'
 import { documentIdsOfHold } from '../../storage/documents.ts'
-import { listEntries, type EntryPlace } from '../../storage/entries.ts'
+import { listEntries, type EntryFilter, type EntryPlace } from '../../storage/entries.ts'
 import { itemsByNumber } from '../../storage/items.ts'
-import { levelsAsOf, listLevels, type LevelsRead, type StoodLevel } from '../../storage/levels.ts'
+import { levelsAsOf, listLevels, type StoodLevel } from '../../storage/levels.ts'
 import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
@@ -20,7 +20,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
   const { catalog, pool, readLevels, wait } = deps
 
   /** Reads until it is as new as was asked: at once on the primary, a moment later on what follows it. */
-  const fresh = async (minSequence: number | undefined, read: () => Promise<LevelsRead>): Promise<LevelsRead> => {
+  const fresh = async <Read extends { readonly sequence: number }>(minSequence: number | undefined, read: () => Promise<Read>): Promise<Read> => {
     for (let attempt = 0; ; attempt += 1) {
       const found = await read()
       if (minSequence === undefined || found.sequence >= minSequence) return found
@@ -133,9 +133,10 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         const hold = query.hold === undefined ? null : namedId('hold', query.hold)
         const documents = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
         const before = query.starting_after === undefined ? null : entryPlace(query.starting_after)
-        return pageOf(query, {
+        let sequence = 0
+        const answer = await pageOf(query, {
           read: async (limit) => {
-            const entries = await listEntries(pool, {
+            const filter: EntryFilter = {
               item,
               location,
               documents,
@@ -145,13 +146,16 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
               until: query.until === undefined ? null : instantOf(query.until),
               before,
               limit,
-            })
-            await catalog.remember(entries.map((entry) => entry.item))
-            return entries
+            }
+            const read = await fresh(query.min_sequence, () => listEntries(pool, filter))
+            sequence = read.sequence
+            await catalog.remember(read.entries.map((entry) => entry.item))
+            return read.entries
           },
           render: (entry) => renderEntry(entry, catalog),
           cursorOf: entryId,
         })
+        return answer.ok ? { ...answer, sequence } : answer
       },
     },
   }

@@ -26,8 +26,9 @@ export const timers = ({ pool, ledger, limits, onFault }: TimersDeps): Service<'
   /** Through the same ledger as everything else, so that a hold ends once, whoever else is at it. Expiry does not wait for this: it only makes reads right. */
   const sweep = async (): Promise<number> => {
     const due = await dueHolds(pool, limits.sweep)
-    await Promise.all(due.map((id) => ledger.submit({ command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'sweep' })))
-    return due.length === limits.sweep ? 0 : limits.sweepMs
+    const outcomes = await Promise.all(due.map((id) => ledger.submit({ command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'sweep' })))
+    // Where the ledger is overloaded or stopped, to ask again at once would only make it worse.
+    return due.length === limits.sweep && outcomes.every((outcome) => outcome.ok) ? 0 : limits.sweepMs
   }
   const upkeep = async (): Promise<number> => {
     await makeMonths(pool, limits.monthsAhead)
