@@ -20,7 +20,10 @@ const REPORTED = 100
 
 const states = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
 
-type Rule = { readonly name: string; readonly sql: string; readonly says: (row: Record<string, unknown>) => string }
+/** What a rule found, as the query names it. Documents among it are shown as JSON. */
+type Row = Readonly<Record<string, string | number | null>>
+
+type Rule = { readonly name: string; readonly sql: string; readonly says: (row: Row) => string }
 
 const rules: readonly Rule[] = [
   {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { random, type Random } from '../simulation/random.ts'
 import { faultsOf, OURS, type AskedBody, type Books, type Done, type Entry, type Event, type Verb } from '../support/history.ts'
-import { ownDatabase, startServer, verifyBooks, type TestServer } from '../support/server.ts'
+import { ownDatabase, startServer, until, verifyBooks, type TestServer } from '../support/server.ts'
 import { stockUp } from '../support/shop.ts'
 
 // What is asked is drawn from the seed; what it meets is not, so the same seed gives other histories of the same kind.
@@ -14,15 +14,18 @@ const SAFETY_STOCK: Readonly<Record<string, number>> = { 'HIST-4': 2 }
 
 const database = await ownDatabase()
 const servers = await Promise.all([startServer(database), startServer(database)])
-const [london] = servers
+const [london, paris] = servers
 await stockUp(london.stock, { LON: { 'HIST-1': 40, 'HIST-2': 10, 'HIST-3': 5, 'HIST-4': 20 } }, { items: { 'HIST-4': { safetyStock: 2 } } })
+// A line that names no place is taken only from places that a server has heard of.
+await until('the other server has heard of the place', () => paris.stock.holds.place({ lines: [{ sku: 'HIST-1', quantity: 1 }] }, { dryRun: true }).then(() => true, () => false))
 
 type Wish = { readonly verb: Verb; readonly method: 'GET' | 'POST'; readonly path: string; readonly hold?: string; readonly body?: AskedBody }
-type Memory = { readonly holds: { readonly id: string; readonly skus: readonly string[] }[]; readonly keyed: { readonly wish: Wish; readonly key: string }[]; readonly versions: Map<string, number> }
+type Known = { readonly id: string; readonly skus: readonly string[] }
+type Memory = { readonly holds: Known[]; readonly shipped: Known[]; readonly keyed: { readonly wish: Wish; readonly key: string }[]; readonly versions: Map<string, number> }
 
 const live = async (): Promise<Done[]> => {
   const history: Done[] = []
-  const memory: Memory = { holds: [], keyed: [], versions: new Map() }
+  const memory: Memory = { holds: [], shipped: [], keyed: [], versions: new Map() }
   let made = 0
 
   const ask = async (server: TestServer, wish: Wish, key: string | undefined): Promise<Done> => {
@@ -65,7 +68,7 @@ const live = async (): Promise<Done[]> => {
   return history
 }
 
-const remember = ({ holds, versions }: Memory, { verb, status, answer }: Done, chance: Random): void => {
+const remember = ({ holds, shipped, versions }: Memory, { verb, status, answer }: Done, chance: Random): void => {
   if (status >= 300) return
   if (verb === 'place') {
     const { id, lines } = answer as { id: string; lines: { sku: string }[] } // a hold
@@ -73,10 +76,15 @@ const remember = ({ holds, versions }: Memory, { verb, status, answer }: Done, c
     // Those that were made lately are at the end, and most is done with them; a few older ones are kept.
     if (holds.length > 24) holds.splice(chance.below(8), 1)
   }
+  if (verb === 'ship') {
+    const { hold, lines } = answer as { hold: string; lines: { sku: string }[] } // a shipment
+    shipped.push({ id: hold, skus: lines.map(({ sku }) => sku) })
+    if (shipped.length > 8) shipped.shift()
+  }
   if (verb === 'readLevel') for (const { sku, version } of (answer as { locations: { sku: string; version: number }[] }).locations) versions.set(sku, version) // an item's stock
 }
 
-const wishOf = (chance: Random, { holds, versions }: Memory): Wish => {
+const wishOf = (chance: Random, { holds, shipped, versions }: Memory): Wish => {
   const post = (verb: Verb, path: string, body: AskedBody, hold?: string): Wish => ({ verb, method: 'POST', path, body, ...(hold === undefined ? {} : { hold }) })
   const lines = (most: number) => Array.from({ length: chance.between(1, most) }, () => ({ sku: chance.pick(SKUS), quantity: chance.between(1, 4), ...(chance.chance(0.8) ? { location: 'LON' } : {}) }))
   const place = () => {
@@ -96,7 +104,10 @@ const wishOf = (chance: Random, { holds, versions }: Memory): Wish => {
   if (draw < 0.54) return about('cancel', {})
   if (draw < 0.57) return about('extend', { ttl_seconds: chance.pick([1, 60, 1_200]) })
   if (draw < 0.65) return post('ship', '/v1/shipments', { hold: id, ...(chance.chance(0.5) ? { lines: part } : {}) }, id)
-  if (draw < 0.69) return post('return', '/v1/returns', { hold: id, location: 'LON', lines: part.map((line) => ({ ...line, to: chance.pick(['available', 'damaged']) })) }, id)
+  if (draw < 0.69 && shipped.length > 0) {
+    const back = chance.pick(shipped)
+    return post('return', '/v1/returns', { hold: back.id, location: 'LON', lines: [{ sku: chance.pick(back.skus), quantity: chance.between(1, 2), to: chance.pick(['available', 'damaged']) }] }, back.id)
+  }
   if (draw < 0.81) return post('receive', '/v1/receipts', { location: 'LON', lines: [{ sku: chance.pick(SKUS), quantity: chance.between(1, 8) }] })
   if (draw < 0.84) return post('adjust', '/v1/adjustments', { location: 'LON', reason: 'correction', lines: [{ sku: chance.pick(SKUS), ...chance.pick([{ delta: -chance.between(1, 6) }, { quantity: 2, from: 'damaged', to: 'available' }, { quantity: 1, from: 'available', to: 'quality_control' }]) }] })
   if (draw < 0.88) {

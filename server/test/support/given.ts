@@ -486,7 +486,7 @@ export const laws: Readonly<Record<string, (stock: Stock) => string[]>> = {
     }),
 }
 
-export const faultsOf = (stock: Stock): string[] => Object.entries(laws).flatMap(([law, faults]) => faults(stock).map((fault) => `${law}: ${fault}`))
+const faultsOf = (stock: Stock): string[] => Object.entries(laws).flatMap(([law, faults]) => faults(stock).map((fault) => `${law}: ${fault}`))
 
 /** What a command with lines asks to be moved. What says no lines asks for whatever is there. */
 const asked = (step: Step): readonly { readonly item: ItemNumber; readonly from: Place; readonly to: Place; readonly quantity: number }[] => {

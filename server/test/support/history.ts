@@ -114,6 +114,8 @@ const holdsOf = ({ entries, events }: Books, wrong: Wrong): Map<string, Past<Hol
     const told = event.type.startsWith('hold.') ? (event.data as Hold) : undefined // the whole object after the fact
     const state = { status: told?.status ?? last.state.status, expiresAt: told?.expires_at ?? last.state.expiresAt, bySku: Object.fromEntries(bySku) }
     if (!(allowed[last.state.status] ?? []).includes(state.status)) wrong(`${event.subject.id}: became ${state.status} after ${last.state.status}`)
+    const committed = Object.values(heldOf(last.state)).reduce((sum, counts) => sum + counts.committed, 0)
+    if (state.status === 'canceled' && last.state.status !== 'active' && committed === 0) wrong(`${event.subject.id}: was canceled when there was nothing left to cancel`)
     if (told && !isDeepStrictEqual(countsOf(told), heldOf(state))) wrong(`${event.subject.id}: told ${JSON.stringify(countsOf(told))}, moved ${JSON.stringify(heldOf(state))}`)
     if (event.type === 'hold.expired' && event.occurred_at < last.state.expiresAt) wrong(`${event.subject.id}: expired at ${event.occurred_at}, before its time`)
     if (['hold.executed', 'hold.extended', 'hold.released'].includes(event.type) && event.occurred_at >= last.state.expiresAt) wrong(`${event.subject.id}: ${event.type} at ${event.occurred_at}, after its time`)
@@ -122,13 +124,13 @@ const holdsOf = ({ entries, events }: Books, wrong: Wrong): Map<string, Past<Hol
   return holds
 }
 
-/** What may become of a hold. It stays executed when it is shipped, and may still be canceled then. */
+/** What may become of a hold. What has been executed may be shipped when it has ended, and canceled for as long as it is not. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   none: ['active'],
   active: ['active', 'executed', 'released', 'expired', 'canceled'],
   executed: ['executed', 'canceled'],
   expired: ['expired', 'canceled'],
-  released: ['released'],
+  released: ['released', 'canceled'],
   canceled: ['canceled'],
 }
 const countsOf = (hold: Hold) => Object.fromEntries(hold.lines.map(({ sku, held, committed }) => [sku, { held, committed }]))
@@ -212,7 +214,7 @@ const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Che
     for (const [version, { event }] of past.entries()) if (version > 0) claims.push({ of, version, made: true, by: partyOfEvent(event) })
 
   const seen = (done: Done, of: string, version: number | null) => {
-    if (version === null) return void wrong(`${nameOf(done)} does not say which version of ${of} it saw`)
+    if (version === null) return wrong(`${nameOf(done)} does not say which version of ${of} it saw`)
     claims.push({ of, version, made: false, by: partyOf(done) })
   }
   const levelAt = (done: Done, name: string, version: number | null): Counts => {
