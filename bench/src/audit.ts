@@ -4,7 +4,7 @@ import { verify } from './holdfast.ts'
 import type { Database } from './postgres.ts'
 import { fromRoot } from './root.ts'
 
-export type Audit = { readonly holds: number; readonly oversold: number; readonly wrong: readonly string[] }
+export type Audit = { readonly holds: number; readonly answered: number; readonly oversold: number; readonly wrong: readonly string[] }
 
 export type Auditor = {
   /**
@@ -12,7 +12,7 @@ export type Auditor = {
    * @param withVerify  false where the past is so long that verifying it would take minutes
    */
   check(run: string, database: Database, answered: number, options?: { readonly withVerify: boolean }): Promise<Audit>
-  sum(): { readonly runs: number; readonly holds: number; readonly oversold: number; readonly wrong: readonly string[] }
+  sum(): { readonly runs: number; readonly answered: number; readonly oversold: number; readonly wrong: readonly string[] }
 }
 
 export const auditor = (): Auditor => {
@@ -23,7 +23,7 @@ export const auditor = (): Auditor => {
       const found = JSON.parse(out) as { holds: number; oversold: number; astray: number } // answered by oversold.sql
       const verified = withVerify ? await verify(database) : { violations: 0, said: '' }
       const audit = {
-        holds: found.holds, oversold: found.oversold,
+        holds: found.holds, answered, oversold: found.oversold,
         wrong: [
           ...(found.oversold > 0 ? [`${run}: ${found.oversold} units were promised that are not there`] : []),
           ...(found.astray > 0 ? [`${run}: ${found.astray} levels differ from their receipts and holds`] : []),
@@ -35,7 +35,7 @@ export const auditor = (): Auditor => {
       return audit
     },
     sum: () => ({
-      runs: audits.length, holds: audits.reduce((sum, audit) => sum + audit.holds, 0), oversold: audits.reduce((sum, audit) => sum + audit.oversold, 0),
+      runs: audits.length, answered: audits.reduce((sum, audit) => sum + audit.answered, 0), oversold: audits.reduce((sum, audit) => sum + audit.oversold, 0),
       wrong: audits.flatMap((audit) => audit.wrong),
     }),
   }

@@ -36,8 +36,8 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
   let redis: string | undefined
 
   const measurePlainHold = async (hold: PlainHold): Promise<Measured> => measurePlain(postgres, await plain(), hold, pace)
-  const measureOneRedis = async (hot: boolean): Promise<Measured> => {
-    const { version, ...measured } = await measureRedis({ items: ITEMS, hot, units: UNITS, ...pace })
+  const measureOneRedis = async ({ hot, inFull }: { readonly hot: boolean; readonly inFull: boolean }): Promise<Measured> => {
+    const { version, ...measured } = await measureRedis({ items: ITEMS, hot, inFull, units: UNITS, ...pace })
     redis = version
     return measured
   }
@@ -45,11 +45,13 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
     'for-update-spread-16': () => measurePlainHold({ script: 'for-update', hot: false, clients: 16 }),
     'ledger-spread': async () => measureLedger(deps, await stocked(), { hot: false }, pace),
     'http-spread': async () => measureHttp(deps, await stocked(), { hot: false }, pace),
-    'redis-spread': () => measureOneRedis(false),
+    'redis-spread': () => measureOneRedis({ hot: false, inFull: false }),
     'for-update-hot-16': () => measurePlainHold({ script: 'for-update', hot: true, clients: 16 }),
     'ledger-hot': async () => measureLedger(deps, await stocked(), { hot: true }, pace),
     'http-hot': async () => measureHttp(deps, await stocked(), { hot: true }, pace),
-    'redis-hot': () => measureOneRedis(true),
+    'redis-hot': () => measureOneRedis({ hot: true, inFull: false }),
+    'redis-full-spread': () => measureOneRedis({ hot: false, inFull: true }),
+    'redis-full-hot': () => measureOneRedis({ hot: true, inFull: true }),
     'for-update-spread-64': () => measurePlainHold({ script: 'for-update', hot: false, clients: 64 }),
     'for-update-hot-64': () => measurePlainHold({ script: 'for-update', hot: true, clients: 64 }),
     'guarded-spread-16': () => measurePlainHold({ script: 'guarded', hot: false, clients: 16 }),

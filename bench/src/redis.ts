@@ -5,13 +5,27 @@ import { keep, run } from './processes.ts'
 
 const REDIS_CALLERS = 64
 
-/** Checks, holds and tells, like a hold: all of it or nothing. */
+/** Checks, holds and tells: the least that a hold is. */
 const holdOne = `
 local available = tonumber(redis.call('HGET', KEYS[1], 'available'))
 if available == nil or available < tonumber(ARGV[1]) then return redis.error_reply('insufficient_stock') end
 redis.call('HINCRBY', KEYS[1], 'available', -ARGV[1])
 redis.call('HINCRBY', KEYS[1], 'held', ARGV[1])
 redis.call('XADD', 'holds', '*', 'level', KEYS[1], 'quantity', ARGV[1])
+return 1`
+
+/** As above, and what else Holdfast keeps of a hold: the hold itself, when it is due, and the caller's key. */
+const holdInFull = `
+local id = redis.call('INCR', 'ids')
+if not redis.call('SET', 'key:' .. id, id, 'NX', 'EX', 172800) then return redis.error_reply('idempotency_key_reused') end
+local available = tonumber(redis.call('HGET', KEYS[1], 'available'))
+if available == nil or available < tonumber(ARGV[1]) then return redis.error_reply('insufficient_stock') end
+local due = redis.call('TIME')[1] + 900
+redis.call('HINCRBY', KEYS[1], 'available', -ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'held', ARGV[1])
+redis.call('HSET', 'hold:' .. id, 'status', 'active', 'level', KEYS[1], 'quantity', ARGV[1], 'due', due)
+redis.call('ZADD', 'due', due, id)
+redis.call('XADD', 'holds', '*', 'hold', id, 'level', KEYS[1], 'quantity', ARGV[1])
 return 1`
 
 const fill = `
@@ -26,15 +40,17 @@ for n = 0, ARGV[1] - 1 do
   if counts[1] + counts[2] ~= tonumber(ARGV[2]) or tonumber(counts[1]) < 0 then return redis.error_reply(level .. ' does not add up') end
   held = held + counts[2]
 end
-if held ~= redis.call('XLEN', 'holds') then return redis.error_reply('the stream and the levels differ') end
+if held ~= redis.call('XLEN', 'holds') or held ~= tonumber(ARGV[3]) then return redis.error_reply('the stream, the levels and the requests differ') end
 return held`
 
 export type RedisMeasured = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly version: string }
 
 /** A Redis of its own for one measurement. */
-export const measureRedis = async ({ items, hot, units, seconds, warmUpSeconds }: {
+export const measureRedis = async ({ items, hot, inFull, units, seconds, warmUpSeconds }: {
   readonly items: number
   readonly hot: boolean
+  /** With everything that Holdfast keeps of a hold, or the least. */
+  readonly inFull: boolean
   readonly units: number
   readonly seconds: number
   readonly warmUpSeconds: number
@@ -54,12 +70,14 @@ export const measureRedis = async ({ items, hot, units, seconds, warmUpSeconds }
   try {
     await server.line((line) => line.includes('Ready to accept connections'))
     await cli('eval', fill, '0', String(items), String(units))
-    const script = await cli('script', 'load', holdOne)
+    const script = await cli('script', 'load', inFull ? holdInFull : holdOne)
+    let placed = 0
     const drive = async (requests: number) => {
+      placed += requests
       const out = await run({
         program: 'redis-benchmark', package: 'redis-tools',
         args: [
-          '-h', '127.0.0.1', '-p', port, '-c', String(REDIS_CALLERS), '-n', String(requests), ...(hot ? [] : ['-r', String(items)]), '-e', '--csv',
+          '-h', '127.0.0.1', '-p', port, '-c', String(REDIS_CALLERS), '-n', String(requests), ...(hot ? [] : ['-r', String(items)]), '--csv',
           'evalsha', script, '1', hot ? `level:${'0'.repeat(12)}` : 'level:__rand_int__', '1',
         ],
       })
@@ -68,7 +86,7 @@ export const measureRedis = async ({ items, hot, units, seconds, warmUpSeconds }
     const first = await drive(PROBE_REQUESTS)
     await drive(Math.ceil(first.perSecond * warmUpSeconds))
     const measured = await drive(Math.ceil(first.perSecond * seconds))
-    await cli('eval', audit, '0', String(items), String(units))
+    await cli('eval', audit, '0', String(items), String(units), String(placed))
     const version = /redis_version:(\S+)/.exec(await cli('info', 'server'))?.[1] ?? 'unknown'
     return { ...measured, version }
   } finally {

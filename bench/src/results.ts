@@ -78,10 +78,10 @@ export const rowsOf = (found: Found, wanted: readonly RowName[]): RowResult[] =>
         })
       }
       case 'oversold': {
-        const { runs, holds, oversold, wrong } = found.audits
+        const { runs, answered, oversold, wrong } = found.audits
         const faults = [...wrong, ...(found.soldOut?.wrong ?? [])]
         return finished(oversold, {
-          baseline: '—', ours: `${whole(holds)} holds in ${runs} runs`, figureText: whole(oversold), spread: '—',
+          baseline: '—', ours: `${whole(answered)} holds in ${runs} runs`, figureText: whole(oversold), spread: '—',
           ...(faults.length > 0 ? { verdict: 'missed' as const } : {}),
           note: [
             ...(found.soldOut === undefined ? [] : [`Two servers sold ${whole(found.soldOut.units)} units of one item: ${whole(found.soldOut.accepted)} answered, ${whole(found.soldOut.refused)} refused.`]),

@@ -1,5 +1,8 @@
 // What goes wrong outside of the ledger is nobody's loss: each caller has one answer, and it is true.
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { adminUrl } from '../../test/support/database.ts'
 import { cup, line, lineAt, london, tea } from '../../test/support/given.ts'
 import {
   accepted,
@@ -153,8 +156,7 @@ test('connections that are killed while 32 callers buy lose nothing and double n
       const outcome = await processes[n % 2 === 0 ? 0 : 1].submit(ask(hold(1), { key: `cart ${n}` }))
       if (codeOf(outcome) !== 'unavailable') return outcome
     }
-  })
-  isOver = true
+  }).finally(() => (isOver = true))
   await killer
 
   expect(killed).toBeGreaterThan(5)
@@ -166,6 +168,27 @@ test('connections that are killed while 32 callers buy lose nothing and double n
   expect(stood.map((row) => row.id)).toEqual(placed)
   await expectBooksAgree(cell)
   expect(codeOf(await cell.stock.submit(ask(hold(1))))).toBe('insufficient_stock')
+})
+
+test('when the network swallows everything, callers are answered all the same, and the shop is open again when it is back', async () => {
+  const network = await swallowingNetwork()
+  const cell = await freshCell({ way: network.way, statementTimeoutMs: 500, limits: { attempts: 1 } })
+  await cell.stock.submit(ask(receipt(10)))
+
+  network.swallow()
+  const outcomes = await Promise.all([1, 2, 3].map((n) => cell.stock.submit(ask(hold(1), { key: `cart ${n}` }))))
+  network.deliver()
+
+  expect(outcomes.map(codeOf)).toEqual(['unavailable', 'unavailable', 'unavailable'])
+  const again = await byCallers(3, 3, async (n) => {
+    for (;;) {
+      const outcome = await cell.stock.submit(ask(hold(1), { key: `cart ${n + 1}` }))
+      if (codeOf(outcome) !== 'unavailable') return outcome
+    }
+  })
+  expect(again.map(codeOf)).toEqual(['yes', 'yes', 'yes'])
+  expect(await rowsOf(cell.pool, 'select l.held from stock_levels as l')).toEqual([{ held: 3 }])
+  await expectBooksAgree(cell)
 })
 
 test('a level that somebody else changed between the look and the write is looked at again', async () => {
@@ -222,6 +245,44 @@ test('a lock that is not given back in time is answered "overloaded", and nothin
     }
   }
 })
+
+/** A way to the database on which everything can be lost without anybody being told, in both directions. */
+const swallowingNetwork = async () => {
+  const there = new URL(adminUrl())
+  const sockets: Socket[] = []
+  let isSwallowing = false
+  const proxy = createServer((here) => {
+    const server = connect(Number(there.port), there.hostname)
+    for (const [from, to] of [
+      [here, server],
+      [server, here],
+    ] as const) {
+      sockets.push(from)
+      from.on('data', (bytes) => isSwallowing || to.write(bytes))
+      from.on('error', () => to.destroy())
+      from.on('close', () => isSwallowing || to.destroy())
+    }
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  const { port } = proxy.address() as AddressInfo // it listens on a port
+  return {
+    way: (url: string) => {
+      const changed = new URL(url)
+      changed.host = `127.0.0.1:${port}`
+      return changed.href
+    },
+    swallow: () => (isSwallowing = true),
+    deliver: () => {
+      isSwallowing = false
+      // What was lost in the meantime is not sent again: these connections are of no more use.
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
 
 const commitsThat = (fail: 'lose their answer' | 'never arrive') => {
   let left = 0

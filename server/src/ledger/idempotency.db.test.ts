@@ -141,9 +141,9 @@ test('the same words as key of two callers are two keys, and a request without a
   expect(await rowsOf(pool, 'select l.available from stock_levels as l')).toEqual([{ available: 20 }])
 })
 
-test('a key that another process is about to write is waited for', async () => {
+test('a key that another process is about to write is waited for, also when its hold takes the last unit', async () => {
   const cell = await freshCell()
-  await cell.stock.submit(ask(receipt(5)))
+  await cell.stock.submit(ask(receipt(2)))
   // Somebody has the level, so that both processes decide before either of them has written its key.
   const holder = await cell.pool.connect()
   await holder.query('begin')

@@ -194,7 +194,7 @@ test('a buyer hears at once that too many are waiting', async () => {
 
 test('a ledger that stops answers what it has taken, and takes nothing more', async () => {
   const door = closedDoor()
-  const { stock, pool } = await freshCell({ between: door.between, limits: { batch: 2 } })
+  const { stock, pool } = await freshCell({ between: door.between, limits: { batch: 2, inFlight: 1 } })
   const taken = [ask(receipt(5)), ...Array.from({ length: 9 }, () => ask(hold(1)))].map((request) => stock.submit(request))
   let hasStopped = false
   const stopped = stock.stop().then(() => (hasStopped = true))

@@ -122,9 +122,7 @@ test('who reads the ledger by its sequence, while many write, sees no gap, and t
     // The next version of the same hold, through another process.
     return processes[n % 4 === 1 ? 0 : 1].submit(ask(execution(holdIn(placed))))
   })
-  const outcomes = await buyers
-  await cataloguers
-  isOver = true
+  const [outcomes] = await Promise.all([buyers, cataloguers]).finally(() => (isOver = true))
   await reader
 
   expect(new Set(outcomes.map(codeOf))).toEqual(new Set(['yes']))

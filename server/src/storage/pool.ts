@@ -21,6 +21,12 @@ export type Connection = pg.PoolClient
 /** A transaction that its process forgot is ended by the server, so that its locks are not kept. */
 const IDLE_IN_TRANSACTION_MS = 5_000
 const CONNECT_TIMEOUT_MS = 5_000
+/**
+ * A server that says nothing at all, not even that the time of a statement is up, is cut off or gone: after this many times
+ * that limit its connection is closed from here. Otherwise it would be waited for as long as TCP tries, a quarter of an hour.
+ * More than once, because in a pipeline a statement waits for those before it.
+ */
+const SILENT_STATEMENTS = 3
 
 export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutMs, applicationName, onBroken }: PoolOptions): Pool => {
   const pool = new pg.Pool({
@@ -32,6 +38,7 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     idleTimeoutMillis: 30_000,
     application_name: applicationName,
     statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs * SILENT_STATEMENTS,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   })

@@ -20,7 +20,12 @@ const operation = (id: string): DescribedOperation => {
   return found
 }
 
-type Input = { readonly params?: Readonly<Record<string, string>>; readonly query?: readonly (readonly [name: string, value: string])[]; readonly body?: unknown; readonly key?: string }
+type Input = {
+  readonly params?: Readonly<Record<string, string>>
+  readonly query?: readonly (readonly [name: string, value: string])[]
+  readonly body?: unknown
+  readonly key?: string
+}
 
 let keys = 0
 const call = ({ method, path }: DescribedOperation, { params = {}, query = [], body, key }: Input): Promise<Answered> => {
@@ -45,31 +50,85 @@ test('every operation, called as it should be, answers what it promises', async 
   }
   const idOf = (document: Record<string, unknown>) => ({ params: { id: String(document['id']) } })
 
-  await ok('locationsCreate', { body: { code: 'LON', name: 'London', kind: 'store', priority: 5, address: { city: 'London' }, latitude: 51.5, longitude: -0.1, metadata: { a: 'b' } } })
+  await ok('locationsCreate', {
+    body: { code: 'LON', name: 'London', kind: 'store', priority: 5, address: { city: 'London' }, latitude: 51.5, longitude: -0.1, metadata: { a: 'b' } },
+  })
   await ok('locationsCreate', { body: { code: 'TMP', name: 'For a while' } })
-  await ok('locationsList', { query: [['status', 'active'], ['kind', 'store'], ['limit', '1']] })
+  await ok('locationsList', {
+    query: [
+      ['status', 'active'],
+      ['kind', 'store'],
+      ['limit', '1'],
+    ],
+  })
   await ok('locationsGet', { params: { code: 'LON' } })
   await ok('locationsUpdate', { params: { code: 'LON' }, body: { name: 'London Bridge', address: null } })
   await ok('locationsDeactivate', { params: { code: 'TMP' } })
   await ok('itemsCreate', {
-    body: { sku: 'TEA-1', name: 'Tea', description: 'Leaves', brand: 'B', category: 'C', price: { amount: 450, currency: 'GBP' }, barcode: '501', attributes: { grade: 'A' }, safety_stock: 1, reorder_point: 500 },
+    body: {
+      sku: 'TEA-1',
+      name: 'Tea',
+      description: 'Leaves',
+      brand: 'B',
+      category: 'C',
+      price: { amount: 450, currency: 'GBP' },
+      barcode: '501',
+      attributes: { grade: 'A' },
+      safety_stock: 1,
+      reorder_point: 500,
+    },
   })
   await ok('itemsCreate', { body: { sku: 'Ünï cöde & 100 %', name: 'Odd, but a name' } })
   await ok('itemsCreate', { body: { sku: 'OLD-1', name: 'Old' } })
-  await ok('itemsList', { query: [['q', 'tea'], ['brand', 'B'], ['category', 'C'], ['status', 'active']] })
+  await ok('itemsList', {
+    query: [
+      ['q', 'tea'],
+      ['brand', 'B'],
+      ['category', 'C'],
+      ['status', 'active'],
+    ],
+  })
   await ok('itemsGet', { params: { sku: 'Ünï cöde & 100 %' } })
   await ok('itemsUpdate', { params: { sku: 'TEA-1' }, body: { price: null, if_version: 1 } })
   await ok('itemsArchive', { params: { sku: 'OLD-1' } })
 
-  const receipt = await ok('receiptsCreate', { body: { location: 'LON', lines: [{ sku: 'TEA-1', quantity: 100 }, { sku: 'Ünï cöde & 100 %', quantity: 5 }], reference: 'PO', metadata: {} } })
+  const receipt = await ok('receiptsCreate', {
+    body: {
+      location: 'LON',
+      lines: [
+        { sku: 'TEA-1', quantity: 100 },
+        { sku: 'Ünï cöde & 100 %', quantity: 5 },
+      ],
+      reference: 'PO',
+      metadata: {},
+    },
+  })
   await ok('receiptsList', { query: [['reference', 'PO']] })
   await ok('receiptsGet', idOf(receipt))
-  const adjustment = await ok('adjustmentsCreate', { body: { location: 'LON', reason: 'damaged', lines: [{ sku: 'TEA-1', quantity: 2, from: 'available', to: 'damaged' }, { sku: 'TEA-1', delta: 1 }] } })
+  const adjustment = await ok('adjustmentsCreate', {
+    body: {
+      location: 'LON',
+      reason: 'damaged',
+      lines: [
+        { sku: 'TEA-1', quantity: 2, from: 'available', to: 'damaged' },
+        { sku: 'TEA-1', delta: 1 },
+      ],
+    },
+  })
   await ok('adjustmentsList')
   await ok('adjustmentsGet', idOf(adjustment))
 
   const lines = [{ sku: 'TEA-1', quantity: 2 }]
-  const hold = await ok('holdsPlace', { body: { lines: [{ ...lines[0], location: 'LON' }], ttl_seconds: 60, mode: 'best_effort', strategy: 'nearest', destination: { latitude: 1, longitude: 2.5 }, reference: 'cart' } })
+  const hold = await ok('holdsPlace', {
+    body: {
+      lines: [{ ...lines[0], location: 'LON' }],
+      ttl_seconds: 60,
+      mode: 'best_effort',
+      strategy: 'nearest',
+      destination: { latitude: 1, longitude: 2.5 },
+      reference: 'cart',
+    },
+  })
   const short = await ok('holdsPlace', { body: { lines: [{ sku: 'TEA-1', quantity: 1_000 }], mode: 'best_effort' } })
   expect(short['shortages']).toHaveLength(1)
   await ok('holdsRelease', { ...idOf(short), body: {} })
@@ -78,7 +137,13 @@ test('every operation, called as it should be, answers what it promises', async 
   await ok('holdsExecute', { ...idOf(hold), body: { lines: [{ sku: 'TEA-1', quantity: 1 }], final: false } })
   await ok('holdsExecute', idOf(hold))
   await ok('holdsCancel', idOf(third))
-  await ok('holdsList', { query: [['sku', 'TEA-1'], ['status', 'executed'], ['reference', 'cart']] })
+  await ok('holdsList', {
+    query: [
+      ['sku', 'TEA-1'],
+      ['status', 'executed'],
+      ['reference', 'cart'],
+    ],
+  })
   await ok('holdsGet', idOf(hold))
   const shipment = await ok('shipmentsCreate', { body: { hold: hold['id'], lines: [{ sku: 'TEA-1', quantity: 1 }] } })
   await ok('shipmentsList', { query: [['hold', String(hold['id'])]] })
@@ -88,15 +153,41 @@ test('every operation, called as it should be, answers what it promises', async 
   await ok('returnsList', { query: [['hold', String(hold['id'])]] })
   await ok('returnsGet', idOf(returned))
 
-  await ok('stockLevelsList', { query: [['sku', 'TEA-1'], ['location', 'LON'], ['low', 'true'], ['min_sequence', '1']] })
-  await ok('stockLevelsList', { query: [['sku', 'TEA-1'], ['as_of', new Date().toISOString()]] })
+  await ok('stockLevelsList', {
+    query: [
+      ['sku', 'TEA-1'],
+      ['location', 'LON'],
+      ['low', 'true'],
+      ['min_sequence', '1'],
+    ],
+  })
+  await ok('stockLevelsList', {
+    query: [
+      ['sku', 'TEA-1'],
+      ['as_of', new Date().toISOString()],
+    ],
+  })
   await ok('stockLevelsGet', { params: { sku: 'TEA-1' } })
   await ok('stockLevelsGet', { params: { sku: 'OLD-1' } })
   await ok('availabilityGet', { params: { sku: 'TEA-1' }, query: [['min_sequence', '2']] })
   await ok('availabilityCheck', { body: { skus: ['TEA-1', 'OLD-1'] } })
   await ok('availabilityCheck', { body: { lines, strategy: 'fewest_splits' } })
-  await ok('ledgerEntriesList', { query: [['hold', String(hold['id'])], ['from', 'available'], ['to', 'held'], ['since', '2020-01-01T00:00:00Z'], ['until', '2999-01-01T00:00:00.000Z']] })
-  const events = await ok('eventsList', { query: [['type', 'hold.placed'], ['type', 'hold.executed'], ['after_sequence', '0']] })
+  await ok('ledgerEntriesList', {
+    query: [
+      ['hold', String(hold['id'])],
+      ['from', 'available'],
+      ['to', 'held'],
+      ['since', '2020-01-01T00:00:00Z'],
+      ['until', '2999-01-01T00:00:00.000Z'],
+    ],
+  })
+  const events = await ok('eventsList', {
+    query: [
+      ['type', 'hold.placed'],
+      ['type', 'hold.executed'],
+      ['after_sequence', '0'],
+    ],
+  })
   for (const event of events['data'] as Record<string, unknown>[]) await ok('eventsGet', idOf(event)) // as the document says
   called.add('eventsStream')
   expect(await firstEvents(20)).toHaveLength(20)
@@ -113,7 +204,10 @@ const firstEvents = async (count: number): Promise<unknown[]> => {
     if (events.length === count) break
   }
   gone.abort()
-  const response = await fetch(`${server.url}/v1/events/stream?after_sequence=0`, { headers: { authorization: `Bearer ${API_KEY}` }, signal: AbortSignal.timeout(10_000) })
+  const response = await fetch(`${server.url}/v1/events/stream?after_sequence=0`, {
+    headers: { authorization: `Bearer ${API_KEY}` },
+    signal: AbortSignal.timeout(10_000),
+  })
   expect(response.headers.get('content-type')).toBe('text/event-stream')
   let text = ''
   for await (const bytes of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
@@ -135,13 +229,19 @@ test(`${REQUESTS} requests, right ones and wrong ones, are answered as described
   const seen = new Map<number, number>()
 
   await fc.assert(
-    fc.asyncProperty(requestOf(contract.operations.filter((one) => !one.streams), known), async ({ id, input }) => {
-      const one = operation(id)
-      const answer = await call(one, input)
-      seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
-      expect(answer.status, `${answer.text} ${server.said()}`).not.toBe(500)
-      expect(contract.faultOf(one, answer)).toBeUndefined()
-    }),
+    fc.asyncProperty(
+      requestOf(
+        contract.operations.filter((one) => !one.streams),
+        known,
+      ),
+      async ({ id, input }) => {
+        const one = operation(id)
+        const answer = await call(one, input)
+        seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
+        expect(answer.status, `${answer.text} ${server.said()}`).not.toBe(500)
+        expect(contract.faultOf(one, answer)).toBeUndefined()
+      },
+    ),
     { seed: SEED, numRuns: REQUESTS },
   )
   // Both kinds were met, often: requests that are all refused prove little.
@@ -188,7 +288,14 @@ const requestOf = (operations: readonly DescribedOperation[], names: Names): fc.
       .record({
         params: fc.record(Object.fromEntries(path.map(({ name, schema }) => [name, spoiled(valueOf(schema, names, name), 12).map(asText)]))),
         query: fc
-          .tuple(...query.map(({ name, schema }) => fc.option(spoiled(valueOf(schema, names, name), 12).map((value) => [name, asText(value)] as const), { freq: 2 })))
+          .tuple(
+            ...query.map(({ name, schema }) =>
+              fc.option(
+                spoiled(valueOf(schema, names, name), 12).map((value) => [name, asText(value)] as const),
+                { freq: 2 },
+              ),
+            ),
+          )
           .chain((chosen) => {
             const there = chosen.filter((pair) => pair !== null)
             return fc.oneof({ weight: 12, arbitrary: fc.constant(there) }, { weight: 1, arbitrary: fc.constant([...there, ['unknown', '1'] as const]) })
@@ -206,7 +313,23 @@ const asText = (value: unknown): string => (typeof value === 'string' ? value : 
 
 /** A value as its schema wants it. */
 const valueOf = (schema: Schema, names: Names, field: string): fc.Arbitrary<unknown> => {
-  const { type, enum: words, const: constant, anyOf, properties, required, items, patternProperties, pattern, format, minimum, maximum, minLength, maxLength, minItems } = schema
+  const {
+    type,
+    enum: words,
+    const: constant,
+    anyOf,
+    properties,
+    required,
+    items,
+    patternProperties,
+    pattern,
+    format,
+    minimum,
+    maximum,
+    minLength,
+    maxLength,
+    minItems,
+  } = schema
   if (constant !== undefined) return fc.constant(constant)
   if (Array.isArray(words)) return fc.constantFrom<unknown>(...words)
   if (Array.isArray(anyOf)) return fc.oneof(...(anyOf as Schema[]).map((branch) => valueOf(branch, names, field))) // JSON schema's own word
@@ -221,12 +344,20 @@ const valueOf = (schema: Schema, names: Names, field: string): fc.Arbitrary<unkn
       const small = fc.integer({ min: least, max: Math.min(most, Math.max(least, 0) + 5) })
       return type === 'integer'
         ? fc.oneof({ weight: 4, arbitrary: small }, { weight: 1, arbitrary: fc.integer({ min: Math.ceil(least), max: Math.floor(most) }) })
-        : fc.oneof(small, fc.integer({ min: Math.ceil(least * 10), max: Math.floor(most * 10) }).map((tenths) => tenths / 10))
+        : fc.oneof(
+            small,
+            fc.integer({ min: Math.ceil(least * 10), max: Math.floor(most * 10) }).map((tenths) => tenths / 10),
+          )
     }
     case 'array':
       return fc.array(valueOf((items ?? {}) as Schema, names, field), { minLength: typeof minItems === 'number' ? minItems : 0, maxLength: 3 }) // JSON schema's own word
     case 'object': {
-      if (patternProperties !== undefined) return fc.dictionary(fc.string({ unit: 'grapheme', maxLength: 10 }).filter((name) => name !== '__proto__'), textOf(0, 20), { maxKeys: 3 })
+      if (patternProperties !== undefined)
+        return fc.dictionary(
+          fc.string({ unit: 'grapheme', maxLength: 10 }).filter((name) => name !== '__proto__'),
+          textOf(0, 20),
+          { maxKeys: 3 },
+        )
       const all = Object.entries((properties ?? {}) as Record<string, Schema>) // JSON schema's own word
       const model = Object.fromEntries(all.map(([name, inner]) => [name, valueOf(inner, names, name)]))
       return fc.record(model, { requiredKeys: Array.isArray(required) ? (required as string[]) : [] }) // JSON schema's own word
@@ -234,7 +365,11 @@ const valueOf = (schema: Schema, names: Names, field: string): fc.Arbitrary<unkn
     case 'string': {
       const prefix = typeof pattern === 'string' ? /^\^(hold|rcpt|adj|ship|ret|evt)_/.exec(pattern)?.[1] : undefined
       if (prefix !== undefined) return mostly(names[prefix as keyof Names], fc.constant(`${prefix}_01jd8w2k5v7x9n3q4r6t8y0z1b`)) // one of the words of the pattern
-      if (field === 'sku' || field === 'skus') return mostly(names.sku, textOf(1, 20).filter((text) => /^[^\s/](.*[^\s/])?$/.test(text)))
+      if (field === 'sku' || field === 'skus')
+        return mostly(
+          names.sku,
+          textOf(1, 20).filter((text) => /^[^\s/](.*[^\s/])?$/.test(text)),
+        )
       if (field === 'location' || field === 'code') return mostly(names.location, fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,9}$/))
       if (field === 'currency') return fc.stringMatching(/^[A-Z]{3}$/)
       if (format === 'date-time') return fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }).map((date) => date.toISOString())
@@ -247,7 +382,8 @@ const valueOf = (schema: Schema, names: Names, field: string): fc.Arbitrary<unkn
 }
 
 const textOf = (minLength: number, maxLength: number) => fc.string({ unit: 'grapheme', minLength, maxLength })
-const mostly = (some: readonly string[], other: fc.Arbitrary<string>) => fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...some) }, { weight: 1, arbitrary: other })
+const mostly = (some: readonly string[], other: fc.Arbitrary<string>) =>
+  fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...some) }, { weight: 1, arbitrary: other })
 
 /** One in so many is spoiled: something in it is replaced, left out or added. */
 const spoiled = (good: fc.Arbitrary<unknown>, oneIn: number): fc.Arbitrary<unknown> =>
@@ -267,7 +403,31 @@ const spoil = (value: unknown, wrong: unknown, where: number, how: number): unkn
 }
 
 const junk: fc.Arbitrary<unknown> = fc.oneof(
-  fc.constantFrom<unknown>(null, true, -1, 0, 1.5, 1e-7, 2 ** 53, 1e21, '', ' ', '..', '.', '%', "'; drop table items; --", '\0', '\ud800', '﻿', [], {}, [[]], [null], [[[[[[[[[[[[1]]]]]]]]]]]], 'x'.repeat(3_000)),
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    -1,
+    0,
+    1.5,
+    1e-7,
+    2 ** 53,
+    1e21,
+    '',
+    ' ',
+    '..',
+    '.',
+    '%',
+    "'; drop table items; --",
+    '\0',
+    '\ud800',
+    '﻿',
+    [],
+    {},
+    [[]],
+    [null],
+    [[[[[[[[[[[[1]]]]]]]]]]]],
+    'x'.repeat(3_000),
+  ),
   fc.jsonValue({ maxDepth: 3 }),
   fc.string({ unit: 'binary', maxLength: 20 }),
 )

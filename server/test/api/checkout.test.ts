@@ -14,9 +14,7 @@ describe('a buyer', () => {
 
     const hold = await stock().holds.place({ lines: [{ sku: 'TEA-1', quantity: 3, location: 'LON' }] }, { idempotencyKey: 'cart-1' })
     expect(hold).toMatchObject({ object: 'hold', status: 'active', version: 1, endedAt: null, shortages: [], mode: 'all_or_nothing' })
-    expect(hold.lines).toEqual([
-      expect.objectContaining({ sku: 'TEA-1', quantity: 3, held: 3, committed: 0, shipped: 0, released: 0, returned: 0 }),
-    ])
+    expect(hold.lines).toEqual([expect.objectContaining({ sku: 'TEA-1', quantity: 3, held: 3, committed: 0, shipped: 0, released: 0, returned: 0 })])
     expect(hold.lines[0]?.allocations).toEqual([{ location: 'LON', quantity: 3, held: 3, committed: 0, shipped: 0, released: 0, levelVersion: 2 }])
     expect(await levelAt(stock(), 'TEA-1', 'LON')).toMatchObject({ onHand: 10, available: 7, held: 3, committed: 0, availableToSell: 7, version: 2 })
 
@@ -53,7 +51,10 @@ describe('a buyer', () => {
     const hold = await stock().holds.place({ lines: [{ sku: 'CUP-1', quantity: 2, location: 'LON' }] })
     await expect(stock().shipments.create({ hold: hold.id })).rejects.toMatchObject({ code: 'quantity_exceeds_remaining', status: 409, remaining: 0 })
     await stock().holds.execute(hold.id)
-    await expect(stock().shipments.create({ hold: hold.id, lines: [{ sku: 'CUP-1', quantity: 3 }] })).rejects.toMatchObject({ code: 'quantity_exceeds_remaining', remaining: 2 })
+    await expect(stock().shipments.create({ hold: hold.id, lines: [{ sku: 'CUP-1', quantity: 3 }] })).rejects.toMatchObject({
+      code: 'quantity_exceeds_remaining',
+      remaining: 2,
+    })
     await stock().shipments.create({ hold: hold.id, lines: [{ sku: 'CUP-1', quantity: 1 }] })
     const tooMany = { hold: hold.id, location: 'LON', lines: [{ sku: 'CUP-1', quantity: 2 }] }
     await expect(stock().returns.create(tooMany)).rejects.toMatchObject({ code: 'quantity_exceeds_remaining', remaining: 1 })
@@ -63,7 +64,13 @@ describe('a buyer', () => {
   test('who is short hears of each line what was asked, what there is, and when more may come', async () => {
     await stockUp(stock(), { LON: { 'POT-1': 4, 'POT-2': 9 } })
     const other = await stock().holds.place({ lines: [{ sku: 'POT-1', quantity: 3, location: 'LON' }], ttlSeconds: 600 })
-    const wanted = { lines: [{ sku: 'POT-1', quantity: 2, location: 'LON' }, { sku: 'POT-2', quantity: 9, location: 'LON' }, { sku: 'POT-2', quantity: 1, location: 'LON' }] }
+    const wanted = {
+      lines: [
+        { sku: 'POT-1', quantity: 2, location: 'LON' },
+        { sku: 'POT-2', quantity: 9, location: 'LON' },
+        { sku: 'POT-2', quantity: 1, location: 'LON' },
+      ],
+    }
     await expect(stock().holds.place(wanted)).rejects.toMatchObject({
       code: 'insufficient_stock',
       status: 409,
@@ -96,24 +103,41 @@ describe('a hold', () => {
 
     const inParts = await placed('PART-2')
     const lines = [{ sku: 'PART-2', quantity: 1 }]
-    expect(await stock().holds.execute(inParts.id, { lines, final: false })).toMatchObject({ status: 'active', lines: [{ held: 3, committed: 1, released: 0 }] })
+    expect(await stock().holds.execute(inParts.id, { lines, final: false })).toMatchObject({
+      status: 'active',
+      lines: [{ held: 3, committed: 1, released: 0 }],
+    })
     expect(await level('PART-2')).toMatchObject({ available: 6, held: 3, committed: 1 })
-    await expect(stock().holds.execute(inParts.id, { lines: [{ sku: 'PART-2', quantity: 4 }] })).rejects.toMatchObject({ code: 'quantity_exceeds_remaining', remaining: 3 })
+    await expect(stock().holds.execute(inParts.id, { lines: [{ sku: 'PART-2', quantity: 4 }] })).rejects.toMatchObject({
+      code: 'quantity_exceeds_remaining',
+      remaining: 3,
+    })
     expect(await stock().holds.execute(inParts.id, { lines })).toMatchObject({ status: 'executed', lines: [{ held: 0, committed: 2, released: 2 }] })
     expect(await level('PART-2')).toMatchObject({ available: 8, held: 0, committed: 2 })
   })
 
   test('at best effort takes what there is and says what it could not; all or nothing takes nothing', async () => {
     await stockUp(stock(), { LON: { 'BEST-1': 2, 'BEST-2': 5 } })
-    const lines = [{ sku: 'BEST-1', quantity: 6, location: 'LON' }, { sku: 'BEST-2', quantity: 1, location: 'LON' }]
+    const lines = [
+      { sku: 'BEST-1', quantity: 6, location: 'LON' },
+      { sku: 'BEST-2', quantity: 1, location: 'LON' },
+    ]
     await expect(stock().holds.place({ lines })).rejects.toMatchObject({ code: 'insufficient_stock' })
     expect(await level('BEST-2')).toMatchObject({ available: 5, held: 0 })
 
     const hold = await stock().holds.place({ lines, mode: 'best_effort' })
-    expect(hold).toMatchObject({ mode: 'best_effort', lines: [{ sku: 'BEST-1', quantity: 2, held: 2 }, { sku: 'BEST-2', quantity: 1, held: 1 }] })
+    expect(hold).toMatchObject({
+      mode: 'best_effort',
+      lines: [
+        { sku: 'BEST-1', quantity: 2, held: 2 },
+        { sku: 'BEST-2', quantity: 1, held: 1 },
+      ],
+    })
     expect(hold.shortages).toMatchObject([{ sku: 'BEST-1', location: 'LON', requested: 6, available: 2, levelVersion: 1 }])
     // There is nothing left to take: even the best effort is refused.
-    await expect(stock().holds.place({ lines: [{ sku: 'BEST-1', quantity: 1, location: 'LON' }], mode: 'best_effort' })).rejects.toMatchObject({ code: 'insufficient_stock' })
+    await expect(stock().holds.place({ lines: [{ sku: 'BEST-1', quantity: 1, location: 'LON' }], mode: 'best_effort' })).rejects.toMatchObject({
+      code: 'insufficient_stock',
+    })
   })
 
   test('lives longer when it is extended, never shorter, and not beyond what is allowed', async () => {
@@ -122,7 +146,9 @@ describe('a hold', () => {
     expect(Date.parse(extended.expiresAt) - Date.parse(hold.expiresAt)).toBeGreaterThan(3_500_000)
     expect((await stock().holds.extend(hold.id, { ttlSeconds: 1 })).expiresAt).toBe(extended.expiresAt)
     await expect(stock().holds.extend(hold.id, { ttlSeconds: 30 * 86_400 })).rejects.toMatchObject({ code: 'ttl_out_of_range', status: 422 })
-    await expect(stock().holds.place({ lines: [{ sku: 'LONG-1', quantity: 1, location: 'LON' }], ttlSeconds: 30 * 86_400 })).rejects.toMatchObject({ code: 'ttl_out_of_range' })
+    await expect(stock().holds.place({ lines: [{ sku: 'LONG-1', quantity: 1, location: 'LON' }], ttlSeconds: 30 * 86_400 })).rejects.toMatchObject({
+      code: 'ttl_out_of_range',
+    })
     expect(await stock().holds.get(hold.id)).toEqual(extended)
   })
 
@@ -209,7 +235,13 @@ describe('a line that names no location', () => {
     )
     const inBoston = { latitude: 42.4, longitude: -71.1 }
     const places = async (sourcing: object) => {
-      const wanted = { lines: [{ sku: 'SRC-1', quantity: 4 }, { sku: 'SRC-2', quantity: 3 }], ...sourcing }
+      const wanted = {
+        lines: [
+          { sku: 'SRC-1', quantity: 4 },
+          { sku: 'SRC-2', quantity: 3 },
+        ],
+        ...sourcing,
+      }
       const { fulfillable, plan } = await stock().availability.check(wanted)
       expect(fulfillable).toBe(true)
       const hold = await stock().holds.place(wanted)
@@ -226,7 +258,9 @@ describe('a line that names no location', () => {
 
     const tooMuch = { lines: [{ sku: 'SRC-1', quantity: 12 }] }
     expect(await stock().availability.check(tooMuch)).toMatchObject({ fulfillable: false, plan: [{ sku: 'SRC-1', quantity: 12, missing: 1 }] })
-    await expect(stock().holds.place(tooMuch)).rejects.toMatchObject({ shortages: [{ sku: 'SRC-1', location: null, requested: 12, available: 11, levelVersion: null }] })
+    await expect(stock().holds.place(tooMuch)).rejects.toMatchObject({
+      shortages: [{ sku: 'SRC-1', location: null, requested: 12, available: 11, levelVersion: null }],
+    })
   })
 
   test('is not taken from a place that was closed; a place with stock cannot be closed', async () => {
@@ -234,7 +268,10 @@ describe('a line that names no location', () => {
     await expect(stock().locations.deactivate('SHUT')).rejects.toMatchObject({ code: 'location_not_empty', status: 409 })
     await stock().adjustments.create({ location: 'SHUT', lines: [{ sku: 'SHUT-1', delta: -1 }], reason: 'lost' })
     await stock().locations.deactivate('SHUT')
-    await expect(stock().receipts.create({ location: 'SHUT', lines: [{ sku: 'SHUT-1', quantity: 1 }] })).rejects.toMatchObject({ code: 'location_inactive', status: 422 })
+    await expect(stock().receipts.create({ location: 'SHUT', lines: [{ sku: 'SHUT-1', quantity: 1 }] })).rejects.toMatchObject({
+      code: 'location_inactive',
+      status: 422,
+    })
     await expect(stock().holds.place({ lines: [{ sku: 'SHUT-1', quantity: 1, location: 'SHUT' }] })).rejects.toMatchObject({ code: 'location_inactive' })
     expect(await stock().holds.place({ lines: [{ sku: 'SHUT-1', quantity: 1 }] })).toMatchObject({ lines: [{ allocations: [{ location: 'OPEN' }] }] })
   })
@@ -243,7 +280,9 @@ describe('a line that names no location', () => {
 test('what is kept back as safety stock is not sold, and an archived item neither sold nor received', async () => {
   await stockUp(stock(), { LON: { 'SAFE-1': 5 } }, { items: { 'SAFE-1': { safetyStock: 2 } } })
   expect(await stock().availability.get('SAFE-1')).toMatchObject({ availableToSell: 3 })
-  await expect(stock().holds.place({ lines: [{ sku: 'SAFE-1', quantity: 4, location: 'LON' }] })).rejects.toMatchObject({ shortages: [{ requested: 4, available: 3 }] })
+  await expect(stock().holds.place({ lines: [{ sku: 'SAFE-1', quantity: 4, location: 'LON' }] })).rejects.toMatchObject({
+    shortages: [{ requested: 4, available: 3 }],
+  })
   await stock().items.update('SAFE-1', { safetyStock: 1 })
   const hold = await stock().holds.place({ lines: [{ sku: 'SAFE-1', quantity: 4, location: 'LON' }] })
   await stock().items.archive('SAFE-1')
@@ -292,7 +331,10 @@ test('what is only tried out is answered as if it were done, and changes nothing
   expect(await stock().returns.create({ hold: executed.id, location: 'LON', lines: [{ sku: 'DRY-1', quantity: 1 }] }, dry)).toMatchObject({ hold: executed.id })
   expect(await stock().receipts.create({ location: 'LON', lines: [{ sku: 'DRY-1', quantity: 7 }] }, dry)).toMatchObject({ lines: [{ quantity: 7 }] })
   expect(await stock().adjustments.create({ location: 'LON', lines: [{ sku: 'DRY-1', delta: -1 }], reason: 'lost' }, dry)).toMatchObject({ reason: 'lost' })
-  await expect(stock().holds.place({ lines: [{ ...line, quantity: 7 }] }, dry)).rejects.toMatchObject({ code: 'insufficient_stock', shortages: [{ available: 6 }] })
+  await expect(stock().holds.place({ lines: [{ ...line, quantity: 7 }] }, dry)).rejects.toMatchObject({
+    code: 'insufficient_stock',
+    shortages: [{ available: 6 }],
+  })
 
   expect(await all()).toEqual(before)
   // A key that was only tried out is still free.

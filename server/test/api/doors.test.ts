@@ -98,7 +98,17 @@ const exampleOf = (path: string): string => path.replace('{id}', 'hold_01jd8w2k5
 
 describe('what is no request of ours', () => {
   test('a path that is not there', async () => {
-    for (const path of ['/', '/v1', '/v2/items', '/v1/itemz', '/v1/items/a/b', '/v1/holds/hold_01jd8w2k5v7x9n3q4r6t8y0z1b/explode', '/.env', '/v1/constructor', '/docs/problems/nope'])
+    for (const path of [
+      '/',
+      '/v1',
+      '/v2/items',
+      '/v1/itemz',
+      '/v1/items/a/b',
+      '/v1/holds/hold_01jd8w2k5v7x9n3q4r6t8y0z1b/explode',
+      '/.env',
+      '/v1/constructor',
+      '/docs/problems/nope',
+    ])
       await refused('not_found', 'GET', path)
     await refused('not_found', 'GET', '/nothing', { apiKey: null })
   })
@@ -106,7 +116,13 @@ describe('what is no request of ours', () => {
   test('a method that the path does not take: it is told which ones', async () => {
     expect((await refused('method_not_allowed', 'DELETE', '/v1/holds')).headers.get('allow')).toBe('GET, HEAD, POST')
     expect((await refused('method_not_allowed', 'PUT', '/v1/items/DOOR-1')).headers.get('allow')).toBe('DELETE, GET, HEAD, PATCH')
-    for (const [method, path] of [['PATCH', '/v1/receipts'], ['GET', '/v1/holds/hold_01jd8w2k5v7x9n3q4r6t8y0z1b/execute'], ['OPTIONS', '/v1/items'], ['POST', '/healthz'], ['POST', '/v1/events']] as const)
+    for (const [method, path] of [
+      ['PATCH', '/v1/receipts'],
+      ['GET', '/v1/holds/hold_01jd8w2k5v7x9n3q4r6t8y0z1b/execute'],
+      ['OPTIONS', '/v1/items'],
+      ['POST', '/healthz'],
+      ['POST', '/v1/events'],
+    ] as const)
       await refused('method_not_allowed', method, path)
   })
 
@@ -150,8 +166,13 @@ describe('what is no request of ours', () => {
   test('more than a request may hold', async () => {
     const long = (count: number) => ({ location: 'LON', lines: Array.from({ length: count }, () => ({ sku: 'DOOR-1', quantity: 1 })) })
     expect(wrongIn(await refused('invalid_request', 'POST', '/v1/receipts', { body: long(2_001), idempotencyKey: 'odd' }))).toEqual(['lines'])
-    expect(await server.request('POST', '/v1/receipts', { body: long(2_000), idempotencyKey: 'long' })).toMatchObject({ status: 201, body: { lines: [{ sku: 'DOOR-1', quantity: 2_000 }] } })
-    expect(wrongIn(await refused('invalid_request', 'POST', '/v1/receipts', { body: { location: 'LON', lines: [] }, idempotencyKey: 'odd' }))).toEqual(['lines'])
+    expect(await server.request('POST', '/v1/receipts', { body: long(2_000), idempotencyKey: 'long' })).toMatchObject({
+      status: 201,
+      body: { lines: [{ sku: 'DOOR-1', quantity: 2_000 }] },
+    })
+    expect(wrongIn(await refused('invalid_request', 'POST', '/v1/receipts', { body: { location: 'LON', lines: [] }, idempotencyKey: 'odd' }))).toEqual([
+      'lines',
+    ])
     await refused('payload_too_large', 'POST', '/v1/receipts', { text: `{"location":"${'x'.repeat(1_100_000)}"}`, idempotencyKey: 'odd' })
     await refused('payload_too_large', 'GET', `/v1/items?q=${'x'.repeat(5_000)}`)
     await refused('invalid_request', 'POST', '/v1/holds', { body: { lines }, idempotencyKey: 'x'.repeat(256) })
@@ -179,7 +200,8 @@ describe('a list', () => {
   test('takes pages of 1 to 100', async () => {
     expect(pagedLists.length).toBeGreaterThan(8)
     for (const { path } of pagedLists) {
-      for (const limit of ['0', '101', '-1', '1.5', '', 'all']) expect(wrongIn(await refused('invalid_request', 'GET', `${path}?limit=${limit}`)), path).toEqual(['limit'])
+      for (const limit of ['0', '101', '-1', '1.5', '', 'all'])
+        expect(wrongIn(await refused('invalid_request', 'GET', `${path}?limit=${limit}`)), path).toEqual(['limit'])
       for (const limit of ['1', '100']) expect((await server.request('GET', `${path}?limit=${limit}`)).status, path).toBe(200)
     }
   })
@@ -190,7 +212,20 @@ describe('a list', () => {
     const entries = await server.request('GET', '/v1/ledger_entries?limit=1')
     const levels = await server.request('GET', '/v1/stock_levels?limit=1')
     const cursor = ({ body }: Answered) => (body as { next_cursor: string | null }).next_cursor // a list
-    const foreign = [hold.id, receipt.id, cursor(entries), cursor(levels), 'DOOR-1', 'LON', 'nonsense', '%20', "' or 1=1 --", 'ent_1-1-1-nowhere-held', '99999999999.1', '0.0'].filter((place) => place !== null)
+    const foreign = [
+      hold.id,
+      receipt.id,
+      cursor(entries),
+      cursor(levels),
+      'DOOR-1',
+      'LON',
+      'nonsense',
+      '%20',
+      "' or 1=1 --",
+      'ent_1-1-1-nowhere-held',
+      '99999999999.1',
+      '0.0',
+    ].filter((place) => place !== null)
     const own: Readonly<Record<string, readonly (string | null)[]>> = {
       '/v1/items': ['DOOR-1'],
       '/v1/locations': ['LON'],
@@ -225,7 +260,13 @@ test('stock that is newer than all there is cannot be read yet: the reader is to
 test('instants that do not exist are refused, and those at the ends of time are taken', async () => {
   for (const wrong of ['yesterday', '2026-02-30T00:00:00Z', '2026-13-01T00:00:00Z', '2026-01-01', '2026-01-01T25:00:00Z', '2026-01-01T00:00:00'])
     await refused('invalid_request', 'GET', `/v1/ledger_entries?since=${wrong}`)
-  for (const right of ['0001-01-01T00:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z', '2024-02-29T12:00:00%2B14:00', '2026-01-01T00:00:00.123456789Z']) {
+  for (const right of [
+    '0001-01-01T00:00:00Z',
+    '0000-01-01T00:00:00Z',
+    '9999-12-31T23:59:59.999Z',
+    '2024-02-29T12:00:00%2B14:00',
+    '2026-01-01T00:00:00.123456789Z',
+  ]) {
     expect(await server.request('GET', `/v1/ledger_entries?since=${right}&until=${right}`), right).toMatchObject({ status: 200, body: { data: [] } })
     expect((await server.request('GET', `/v1/stock_levels?sku=DOOR-1&as_of=${right}`)).status, right).toBe(200)
   }
@@ -254,12 +295,28 @@ test('a request id of the caller goes through everything; any other is replaced'
   expect(await asked('short')).toMatch(/^req_/)
   expect(await asked('with spaces and "quotes"')).toMatch(/^req_/)
   const hold = await server.stock.holds.place({ lines }, { requestId: 'followed-through' })
-  expect((await server.stock.events.list({ type: 'hold.placed', limit: 1 }).page()).data).toMatchObject([{ requestId: 'followed-through', subject: { id: hold.id } }])
+  expect((await server.stock.events.list({ type: 'hold.placed', limit: 1 }).page()).data).toMatchObject([
+    { requestId: 'followed-through', subject: { id: hold.id } },
+  ])
 })
 
 test('in nothing that was refused is anything said of what is inside', () => {
   expect(refusals.length).toBeGreaterThan(300)
-  const inside = [/\.[jt]s\b/, /node_modules/, /\bat \w+ \(/, /\/(home|root|tmp|usr|var|work)\//, /\bselect\b.*\bfrom\b/i, /\binsert into\b/i, /\bpg_/, /postgres/i, /sqlstate/i, /fastify|FST_/i, /ECONN/, /for-tests-only/, /127\.0\.0\.1/]
+  const inside = [
+    /\.[jt]s\b/,
+    /node_modules/,
+    /\bat \w+ \(/,
+    /\/(home|root|tmp|usr|var|work)\//,
+    /\bselect\b.*\bfrom\b/i,
+    /\binsert into\b/i,
+    /\bpg_/,
+    /postgres/i,
+    /sqlstate/i,
+    /fastify|FST_/i,
+    /ECONN/,
+    /for-tests-only/,
+    /127\.0\.0\.1/,
+  ]
   for (const { text, headers } of refusals) {
     for (const sign of inside) expect(text).not.toMatch(sign)
     expect(headers.get('x-powered-by')).toBeNull()

@@ -40,7 +40,12 @@ test('fifty times the same key at once executes, ships and receives once', async
     expect(new Set(answers.map(({ text }) => text)).size, path).toBe(1)
     expect(replays(answers), path).toBe(49)
   }
-  expect(await levelAt(paris.stock, 'KEY-1', 'LON')).toMatchObject({ onHand: before.onHand - 2 + 5, held: before.held - 2, committed: before.committed, version: before.version + 3 })
+  expect(await levelAt(paris.stock, 'KEY-1', 'LON')).toMatchObject({
+    onHand: before.onHand - 2 + 5,
+    held: before.held - 2,
+    committed: before.committed,
+    version: before.version + 3,
+  })
 })
 
 test.each([
@@ -67,8 +72,14 @@ test('the same key for another request is refused, on either server, and does no
 })
 
 test('the same request written differently is the same request', async () => {
-  const first = await london.request('POST', '/v1/holds', { text: '{"lines":[{"sku":"KEY-1","quantity":1,"location":"LON"}],"reference":"tidy"}', idempotencyKey: 'tidy' })
-  const again = await paris.request('POST', '/v1/holds', { text: '{ "reference": "tidy", "lines": [ { "location": "LON", "quantity": 1, "sku": "KEY-1" } ] }', idempotencyKey: 'tidy' })
+  const first = await london.request('POST', '/v1/holds', {
+    text: '{"lines":[{"sku":"KEY-1","quantity":1,"location":"LON"}],"reference":"tidy"}',
+    idempotencyKey: 'tidy',
+  })
+  const again = await paris.request('POST', '/v1/holds', {
+    text: '{ "reference": "tidy", "lines": [ { "location": "LON", "quantity": 1, "sku": "KEY-1" } ] }',
+    idempotencyKey: 'tidy',
+  })
   expect(again.text).toBe(first.text)
   expect(again.headers.get('idempotent-replayed')).toBe('true')
   expect(first.headers.get('idempotent-replayed')).toBeNull()
@@ -133,7 +144,7 @@ test('two callers may use the same words for their keys', async () => {
   expect(responseOf(theirs).replayed).toBe(false)
 })
 
-test('buyers whose server is killed again and again, and who ask again with the same keys, are each served once', async () => {
+test('buyers whose server is killed again and again, and who ask again with the same keys, are each served once', { timeout: 90_000 }, async () => {
   const buyers = 32
   const wishesEach = 16
   const mostKills = 12
@@ -146,14 +157,18 @@ test('buyers whose server is killed again and again, and who ask again with the 
   let replayed = 0
   // Where to go is looked up for each try: the next server listens elsewhere.
   const goingThere: typeof fetch = (input, init) => (typeof input === 'string' ? fetch(input.replace('http://shop', server.url), init) : fetch(input, init))
-  const stock: Holdfast = holdfast({ url: 'http://shop', apiKey: API_KEY, retries: 60, fetch: goingThere }, {
-    nowMs: () => performance.now(),
-    random: Math.random,
-    wait: (ms, signal) => new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ms, 100))
-      signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()))
-    }),
-  })
+  const stock: Holdfast = holdfast(
+    { url: 'http://shop', apiKey: API_KEY, retries: 60, fetch: goingThere },
+    {
+      nowMs: () => performance.now(),
+      random: Math.random,
+      wait: (ms, signal) =>
+        new Promise((resolve) => {
+          const timer = setTimeout(resolve, Math.min(ms, 100))
+          signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()))
+        }),
+    },
+  )
   const held: Hold[] = []
   const executed: Hold[] = []
   const refused: string[] = []
@@ -201,7 +216,8 @@ test('buyers whose server is killed again and again, and who ask again with the 
   // Every key has one effect, each effect was told to somebody, and what was told stands.
   expect([...inTheBooks.values()].filter((holds) => holds.length > 1)).toEqual([])
   expect(new Set(inTheBooks.keys())).toEqual(new Set(held.map((hold) => hold.reference)))
-  for (const hold of held) expect(inTheBooks.get(hold.reference ?? '')?.[0]).toMatchObject({ id: hold.id, createdAt: hold.createdAt, expiresAt: hold.expiresAt })
+  for (const hold of held)
+    expect(inTheBooks.get(hold.reference ?? '')?.[0]).toMatchObject({ id: hold.id, createdAt: hold.createdAt, expiresAt: hold.expiresAt })
   for (const hold of executed) expect(inTheBooks.get(hold.reference ?? '')?.[0]).toEqual(hold)
   for (const name of refused) expect(inTheBooks.has(name)).toBe(false)
   const scarce = held.filter((hold) => hold.lines[0]?.sku === 'KILL-2')

@@ -14,7 +14,10 @@ const ROWS = 15
 const all = <Row>(listing: Listing<Row>): Promise<Row[]> => Array.fromAsync(listing)
 const times = <Made>(count: number, make: (index: number) => Promise<Made>): Promise<Made[]> =>
   // One after the other: their order is known.
-  Array.from({ length: count }, (_, index) => index).reduce<Promise<Made[]>>(async (before, index) => [...(await before), await make(index)], Promise.resolve([]))
+  Array.from({ length: count }, (_, index) => index).reduce<Promise<Made[]>>(
+    async (before, index) => [...(await before), await make(index)],
+    Promise.resolve([]),
+  )
 
 /** Reads page after page, and lets something happen after each of them. */
 const readWhile = async <Row>(listing: Listing<Row>, happens: (page: number) => Promise<unknown>): Promise<Row[]> => {
@@ -41,20 +44,90 @@ const shippedHold = async () => {
 }
 
 describe('page after page, newest first, while more is added', () => {
-  type Case = { readonly name: string; prepare?(): Promise<string>; list(about: string): Listing<object>; make(index: string, about: string): Promise<object>; readonly id: string }
+  type Case = {
+    readonly name: string
+    prepare?(): Promise<string>
+    list(about: string): Listing<object>
+    make(index: string, about: string): Promise<object>
+    readonly id: string
+  }
   const cases: Case[] = [
-    { name: 'items', id: 'sku', list: () => stock.items.list({ limit: PAGE, category: 'paged' }), make: (index) => paris.stock.items.create({ sku: `PAGED-${index}`, name: `Item ${index}`, category: 'paged' }) },
-    { name: 'items that are searched for', id: 'sku', list: () => stock.items.list({ limit: PAGE, q: 'needle' }), make: (index) => paris.stock.items.create({ sku: `FOUND-${index}`, name: `The needle ${index}` }) },
-    { name: 'locations', id: 'code', list: () => stock.locations.list({ limit: PAGE, kind: 'third_party' }), make: (index) => paris.stock.locations.create({ code: `P-${index}`, name: `Place ${index}`, kind: 'third_party' }) },
-    { name: 'holds of a reference', id: 'id', list: () => stock.holds.list({ limit: PAGE, reference: 'paged' }), make: () => paris.stock.holds.place({ lines: one('LIST-2'), reference: 'paged' }) },
-    { name: 'holds of an item', id: 'id', prepare: async () => (await stock.items.create({ sku: 'HELD-1', name: 'Held' }), await stockUp(stock, { LON: { 'HELD-1': 100 } }), ''), list: () => stock.holds.list({ limit: PAGE, sku: 'HELD-1' }), make: () => paris.stock.holds.place({ lines: [...one('LIST-2'), ...one('HELD-1')] }) },
-    { name: 'executed holds', id: 'id', list: () => stock.holds.list({ limit: PAGE, status: 'executed' }), make: async () => stock.holds.execute((await paris.stock.holds.place({ lines: one('LIST-2') })).id) },
-    { name: 'receipts', id: 'id', list: () => stock.receipts.list({ limit: PAGE, reference: 'paged' }), make: () => paris.stock.receipts.create({ location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }], reference: 'paged' }) },
-    { name: 'adjustments', id: 'id', list: () => stock.adjustments.list({ limit: PAGE, reference: 'paged' }), make: () => paris.stock.adjustments.create({ location: 'LON', lines: [{ sku: 'LIST-1', delta: 1 }], reason: 'found', reference: 'paged' }) },
-    { name: 'shipments of a hold', id: 'id', prepare: shippedHold, list: (hold) => stock.shipments.list({ limit: PAGE, hold }), make: (_, hold) => paris.stock.shipments.create({ hold, lines: [{ sku: 'LIST-1', quantity: 1 }] }) },
-    { name: 'returns of a hold', id: 'id', prepare: shippedHold, list: (hold) => stock.returns.list({ limit: PAGE, hold }), make: (_, hold) => paris.stock.returns.create({ hold, location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }] }) },
-    { name: 'ledger entries', id: 'sequence', prepare: async () => (await stock.items.create({ sku: 'MOVED-1', name: 'Moved' })).sku, list: (sku) => stock.ledgerEntries.list({ limit: PAGE, sku }), make: async (_, sku) => ({ sequence: (await paris.stock.receipts.create({ location: 'LON', lines: [{ sku, quantity: 1 }] })).sequence }) },
-    { name: 'events of a type', id: 'sequence', list: () => stock.events.list({ limit: PAGE, type: 'location.updated' }), make: async (index) => ({ sequence: responseOf(await paris.stock.locations.update('PAR', { name: `Paris ${index}` })).sequence }) },
+    {
+      name: 'items',
+      id: 'sku',
+      list: () => stock.items.list({ limit: PAGE, category: 'paged' }),
+      make: (index) => paris.stock.items.create({ sku: `PAGED-${index}`, name: `Item ${index}`, category: 'paged' }),
+    },
+    {
+      name: 'items that are searched for',
+      id: 'sku',
+      list: () => stock.items.list({ limit: PAGE, q: 'needle' }),
+      make: (index) => paris.stock.items.create({ sku: `FOUND-${index}`, name: `The needle ${index}` }),
+    },
+    {
+      name: 'locations',
+      id: 'code',
+      list: () => stock.locations.list({ limit: PAGE, kind: 'third_party' }),
+      make: (index) => paris.stock.locations.create({ code: `P-${index}`, name: `Place ${index}`, kind: 'third_party' }),
+    },
+    {
+      name: 'holds of a reference',
+      id: 'id',
+      list: () => stock.holds.list({ limit: PAGE, reference: 'paged' }),
+      make: () => paris.stock.holds.place({ lines: one('LIST-2'), reference: 'paged' }),
+    },
+    {
+      name: 'holds of an item',
+      id: 'id',
+      prepare: async () => (await stock.items.create({ sku: 'HELD-1', name: 'Held' }), await stockUp(stock, { LON: { 'HELD-1': 100 } }), ''),
+      list: () => stock.holds.list({ limit: PAGE, sku: 'HELD-1' }),
+      make: () => paris.stock.holds.place({ lines: [...one('LIST-2'), ...one('HELD-1')] }),
+    },
+    {
+      name: 'executed holds',
+      id: 'id',
+      list: () => stock.holds.list({ limit: PAGE, status: 'executed' }),
+      make: async () => stock.holds.execute((await paris.stock.holds.place({ lines: one('LIST-2') })).id),
+    },
+    {
+      name: 'receipts',
+      id: 'id',
+      list: () => stock.receipts.list({ limit: PAGE, reference: 'paged' }),
+      make: () => paris.stock.receipts.create({ location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }], reference: 'paged' }),
+    },
+    {
+      name: 'adjustments',
+      id: 'id',
+      list: () => stock.adjustments.list({ limit: PAGE, reference: 'paged' }),
+      make: () => paris.stock.adjustments.create({ location: 'LON', lines: [{ sku: 'LIST-1', delta: 1 }], reason: 'found', reference: 'paged' }),
+    },
+    {
+      name: 'shipments of a hold',
+      id: 'id',
+      prepare: shippedHold,
+      list: (hold) => stock.shipments.list({ limit: PAGE, hold }),
+      make: (_, hold) => paris.stock.shipments.create({ hold, lines: [{ sku: 'LIST-1', quantity: 1 }] }),
+    },
+    {
+      name: 'returns of a hold',
+      id: 'id',
+      prepare: shippedHold,
+      list: (hold) => stock.returns.list({ limit: PAGE, hold }),
+      make: (_, hold) => paris.stock.returns.create({ hold, location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }] }),
+    },
+    {
+      name: 'ledger entries',
+      id: 'sequence',
+      prepare: async () => (await stock.items.create({ sku: 'MOVED-1', name: 'Moved' })).sku,
+      list: (sku) => stock.ledgerEntries.list({ limit: PAGE, sku }),
+      make: async (_, sku) => ({ sequence: (await paris.stock.receipts.create({ location: 'LON', lines: [{ sku, quantity: 1 }] })).sequence }),
+    },
+    {
+      name: 'events of a type',
+      id: 'sequence',
+      list: () => stock.events.list({ limit: PAGE, type: 'location.updated' }),
+      make: async (index) => ({ sequence: responseOf(await paris.stock.locations.update('PAR', { name: `Paris ${index}` })).sequence }),
+    },
   ]
 
   test.each(cases)('$name', async ({ id, prepare, list, make }) => {
@@ -143,9 +216,17 @@ describe('stock levels', () => {
         const until = entries.filter((entry) => entry.location === location && entry.occurredAt <= asOf)
         const count = (state: string) => until.reduce((sum, { from, to, quantity }) => sum + (to === state ? quantity : 0) - (from === state ? quantity : 0), 0)
         expect(version).toBe(Math.max(...until.map((entry) => entry.levelVersion)))
-        expect(level).toMatchObject({ available: count('available'), held: count('held'), committed: count('committed'), damaged: count('damaged'), qualityControl: count('quality_control') })
+        expect(level).toMatchObject({
+          available: count('available'),
+          held: count('held'),
+          committed: count('committed'),
+          damaged: count('damaged'),
+          qualityControl: count('quality_control'),
+        })
       }
-      expect(past.map(({ location }) => location).toSorted()).toEqual([...new Set(entries.filter((entry) => entry.occurredAt <= asOf).map(({ location }) => location))].toSorted())
+      expect(past.map(({ location }) => location).toSorted()).toEqual(
+        [...new Set(entries.filter((entry) => entry.occurredAt <= asOf).map(({ location }) => location))].toSorted(),
+      )
     }
     // What is past does not change, whatever happens while it is read.
     const asOf = entries[3]?.occurredAt ?? ''
@@ -164,7 +245,12 @@ describe('stock levels', () => {
 test('ledger entries: each filter shows what it is for, and all that it is for', async () => {
   await stockUp(stock, { LON: { 'ENTRY-1': 50 }, PAR: { 'ENTRY-1': 50, 'ENTRY-2': 50 } })
   const hold = await stock.holds.place({ lines: [...one('ENTRY-1'), { sku: 'ENTRY-2', quantity: 2, location: 'PAR' }] })
-  await stock.holds.execute(hold.id, { lines: [{ sku: 'ENTRY-2', quantity: 1 }, { sku: 'ENTRY-1', quantity: 1 }] })
+  await stock.holds.execute(hold.id, {
+    lines: [
+      { sku: 'ENTRY-2', quantity: 1 },
+      { sku: 'ENTRY-1', quantity: 1 },
+    ],
+  })
   const shipment = await stock.shipments.create({ hold: hold.id })
   const returned = await stock.returns.create({ hold: hold.id, location: 'LON', lines: [{ sku: 'ENTRY-2', quantity: 1, to: 'damaged' }] })
   await stock.holds.release((await stock.holds.place({ lines: one('ENTRY-1', 'PAR') })).id)
@@ -193,7 +279,14 @@ test('ledger entries: each filter shows what it is for, and all that it is for',
     expect(await all(stock.ledgerEntries.list({ ...filter, limit: 23 })), JSON.stringify(filter)).toEqual(expected)
   }
   expect((await all(stock.ledgerEntries.list({ hold: hold.id }))).map(({ from, to }) => `${from} to ${to}`).toSorted()).toEqual([
-    'available to held', 'available to held', 'committed to customer', 'committed to customer', 'customer to damaged', 'held to available', 'held to committed', 'held to committed',
+    'available to held',
+    'available to held',
+    'committed to customer',
+    'committed to customer',
+    'customer to damaged',
+    'held to available',
+    'held to committed',
+    'held to committed',
   ])
 })
 
@@ -218,7 +311,11 @@ test('events after a sequence come oldest first, and what is added meanwhile com
 
 describe('the stream of events', () => {
   /** Reads so many messages as they come over the wire, and hangs up. */
-  const listen = async (server: TestServer, count: number, { lastEventId, query = '' }: { readonly lastEventId?: number; readonly query?: string } = {}): Promise<{ id: number; event: StockEvent }[]> => {
+  const listen = async (
+    server: TestServer,
+    count: number,
+    { lastEventId, query = '' }: { readonly lastEventId?: number; readonly query?: string } = {},
+  ): Promise<{ id: number; event: StockEvent }[]> => {
     const gone = new AbortController()
     const response = await fetch(`${server.url}/v1/events/stream${query}`, {
       headers: { authorization: `Bearer ${API_KEY}`, ...(lastEventId === undefined ? {} : { 'last-event-id': String(lastEventId) }) },
@@ -275,7 +372,11 @@ describe('the stream of events', () => {
   test('goes on at another server when the one that told it dies', async () => {
     const third = await startServer(database)
     let at = third.url
-    const reader = holdfast({ url: 'http://shop', apiKey: API_KEY, fetch: (input, init) => (typeof input === 'string' ? fetch(input.replace('http://shop', at), init) : fetch(input, init)) })
+    const reader = holdfast({
+      url: 'http://shop',
+      apiKey: API_KEY,
+      fetch: (input, init) => (typeof input === 'string' ? fetch(input.replace('http://shop', at), init) : fetch(input, init)),
+    })
     const from = responseOf(await stock.items.update('LIST-1', { name: 'Until death' })).sequence ?? 0
     let selling = true
     const sold = (async () => {

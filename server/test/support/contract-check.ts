@@ -40,7 +40,8 @@ export const readContract = async (server: TestServer): Promise<ContractCheck> =
   const document = body as Document // checked by what follows: a document without these has no operations
   const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'date-time': isInstant } })
   ajv.addSchema(document, 'openapi.json')
-  const pointer = (...steps: readonly string[]) => `openapi.json#/${steps.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`
+  const pointer = (...steps: readonly string[]) =>
+    `openapi.json#/${steps.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`
   const validators = new Map<string, ValidateFunction>()
   const validatorAt = (place: string) => {
     const validate = validators.get(place) ?? ajv.compile({ $ref: place })

@@ -9,7 +9,19 @@ export type Entry = OutputOf<Operations['ledger_entries']['list']>['data'][numbe
 export type Event = OutputOf<Operations['events']['get']>
 type Shortage = Hold['shortages'][number]
 
-export type Verb = 'place' | 'execute' | 'release' | 'extend' | 'cancel' | 'ship' | 'return' | 'receive' | 'adjust' | 'readLevel' | 'readAvailability' | 'readHold'
+export type Verb =
+  | 'place'
+  | 'execute'
+  | 'release'
+  | 'extend'
+  | 'cancel'
+  | 'ship'
+  | 'return'
+  | 'receive'
+  | 'adjust'
+  | 'readLevel'
+  | 'readAvailability'
+  | 'readHold'
 
 /** One request and its answer. Times are of one clock that only grows. */
 export type Done = {
@@ -70,10 +82,24 @@ export const faultsOf = (history: readonly Done[], books: Books): string[] => {
 type Wrong = (what: string) => void
 
 const levelName = ({ sku, location }: { readonly sku: string; readonly location: string | null }) => `${sku} at ${location}`
-const moved = (counts: Counts, { from, to, quantity }: Entry): Counts => ({ ...counts, [from]: (counts[from] ?? 0) - quantity, [to]: (counts[to] ?? 0) + quantity })
+const moved = (counts: Counts, { from, to, quantity }: Entry): Counts => ({
+  ...counts,
+  [from]: (counts[from] ?? 0) - quantity,
+  [to]: (counts[to] ?? 0) + quantity,
+})
 const states = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming']
 const nothing: Counts = Object.fromEntries(states.map((state) => [state, 0]))
-const before: Event = { object: 'event', id: '', type: 'stock.received', occurred_at: '', sequence: 0, subject: { object: '', id: '', version: 0 }, actor: '', request_id: '', data: null }
+const before: Event = {
+  object: 'event',
+  id: '',
+  type: 'stock.received',
+  occurred_at: '',
+  sequence: 0,
+  subject: { object: '', id: '', version: 0 },
+  actor: '',
+  request_id: '',
+  data: null,
+}
 
 /** Every level through all its versions, from nothing. */
 const levelsOf = ({ entries, events }: Books, wrong: Wrong): Map<string, Past<Counts>> => {
@@ -115,10 +141,14 @@ const holdsOf = ({ entries, events }: Books, wrong: Wrong): Map<string, Past<Hol
     const state = { status: told?.status ?? last.state.status, expiresAt: told?.expires_at ?? last.state.expiresAt, bySku: Object.fromEntries(bySku) }
     if (!(allowed[last.state.status] ?? []).includes(state.status)) wrong(`${event.subject.id}: became ${state.status} after ${last.state.status}`)
     const committed = Object.values(heldOf(last.state)).reduce((sum, counts) => sum + counts.committed, 0)
-    if (state.status === 'canceled' && last.state.status !== 'active' && committed === 0) wrong(`${event.subject.id}: was canceled when there was nothing left to cancel`)
-    if (told && !isDeepStrictEqual(countsOf(told), heldOf(state))) wrong(`${event.subject.id}: told ${JSON.stringify(countsOf(told))}, moved ${JSON.stringify(heldOf(state))}`)
-    if (event.type === 'hold.expired' && event.occurred_at < last.state.expiresAt) wrong(`${event.subject.id}: expired at ${event.occurred_at}, before its time`)
-    if (['hold.executed', 'hold.extended', 'hold.released'].includes(event.type) && event.occurred_at >= last.state.expiresAt) wrong(`${event.subject.id}: ${event.type} at ${event.occurred_at}, after its time`)
+    if (state.status === 'canceled' && !['active', 'canceled'].includes(last.state.status) && committed === 0)
+      wrong(`${event.subject.id}: was canceled when there was nothing left to cancel`)
+    if (told && !isDeepStrictEqual(countsOf(told), heldOf(state)))
+      wrong(`${event.subject.id}: told ${JSON.stringify(countsOf(told))}, moved ${JSON.stringify(heldOf(state))}`)
+    if (event.type === 'hold.expired' && event.occurred_at < last.state.expiresAt)
+      wrong(`${event.subject.id}: expired at ${event.occurred_at}, before its time`)
+    if (['hold.executed', 'hold.extended', 'hold.released'].includes(event.type) && event.occurred_at >= last.state.expiresAt)
+      wrong(`${event.subject.id}: ${event.type} at ${event.occurred_at}, after its time`)
     past.push({ state, sequence: event.sequence, event })
   }
   return holds
@@ -134,7 +164,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   canceled: ['canceled'],
 }
 const countsOf = (hold: Hold) => Object.fromEntries(hold.lines.map(({ sku, held, committed }) => [sku, { held, committed }]))
-const heldOf = ({ bySku }: HoldState) => Object.fromEntries(Object.entries(bySku).map(([sku, counts]) => [sku, { held: counts['held'] ?? 0, committed: counts['committed'] ?? 0 }]))
+const heldOf = ({ bySku }: HoldState) =>
+  Object.fromEntries(Object.entries(bySku).map(([sku, counts]) => [sku, { held: counts['held'] ?? 0, committed: counts['committed'] ?? 0 }]))
 
 const checkEvents = ({ entries, events }: Books, holds: ReadonlyMap<string, Past<HoldState>>, wrong: Wrong): void => {
   for (const [index, event] of events.entries()) if (event.sequence !== index + 1) wrong(`event ${event.sequence} is in place ${index + 1}`)
@@ -142,7 +173,8 @@ const checkEvents = ({ entries, events }: Books, holds: ReadonlyMap<string, Past
   for (const [id, past] of holds)
     for (const { event } of past) {
       if (!event.type.startsWith('hold.')) continue
-      for (const line of (event.data as Hold).lines) // the whole object after the fact
+      for (const line of (event.data as Hold).lines)
+        // the whole object after the fact
         for (const { location, level_version: told } of line.allocations) {
           const made = madeAt.get(`${event.sequence} ${levelName({ sku: line.sku, location })}`)
           if (made !== undefined && made !== told) wrong(`${id}: ${event.type} says version ${told} of ${line.sku}, and made ${made}`)
@@ -157,10 +189,14 @@ const nameOf = ({ verb, requestId }: Done) => `${verb} ${requestId}`
 
 /** Each request that was done has one effect, and each effect was asked for; what was refused has none; a key has one answer. */
 const checkAccounts = (history: readonly Done[], { events }: Books, wrong: Wrong): void => {
-  const effects = Map.groupBy(events.filter((event) => event.actor !== 'system'), (event) => event.request_id)
+  const effects = Map.groupBy(
+    events.filter((event) => event.actor !== 'system'),
+    (event) => event.request_id,
+  )
   for (const done of history) {
     const own = effects.get(done.requestId) ?? []
     effects.delete(done.requestId)
+    if (done.replayed && codeOf(done) === 'insufficient_stock') wrong(`${nameOf(done)} was refused again because there was not enough before`)
     if (!isOk(done) || done.replayed || !isWrite(done)) {
       if (own.length > 0) wrong(`${nameOf(done)} answered ${done.status}${done.replayed ? ' again' : ''}, and has done ${own[0]?.type}`)
       continue
@@ -176,10 +212,14 @@ const checkAccounts = (history: readonly Done[], { events }: Books, wrong: Wrong
   }
   for (const [requestId, [effect]] of effects) if (requestId.startsWith(OURS)) wrong(`${effect?.type} was done for ${requestId}, which nobody was told`)
 
-  const byKey = Map.groupBy(history.filter((done) => done.key !== undefined && codeOf(done) !== 'idempotency_key_reused' && codeOf(done) !== 'insufficient_stock'), ({ key }) => key)
+  const byKey = Map.groupBy(
+    history.filter((done) => done.key !== undefined && codeOf(done) !== 'idempotency_key_reused' && codeOf(done) !== 'insufficient_stock'),
+    ({ key }) => key,
+  )
   for (const [key, answers] of byKey) {
     if (new Set(answers.map(({ text, status }) => (status < 300 ? text : `${status}`))).size > 1) wrong(`key ${key} got different answers`)
-    if (answers.filter(({ replayed }) => !replayed).length !== 1) wrong(`key ${key} was answered for the first time ${answers.filter(({ replayed }) => !replayed).length} times`)
+    if (answers.filter(({ replayed }) => !replayed).length !== 1)
+      wrong(`key ${key} was answered for the first time ${answers.filter(({ replayed }) => !replayed).length} times`)
   }
 }
 
@@ -192,7 +232,12 @@ const isSoAlready = ({ verb, answer }: Done): boolean => {
   return { execute: 'executed', release: 'released', cancel: 'canceled', extend: 'active' }[verb as string] === status
 }
 
-type Checked = { readonly books: Books; readonly levels: ReadonlyMap<string, Past<Counts>>; readonly holds: ReadonlyMap<string, Past<HoldState>>; readonly wrong: Wrong }
+type Checked = {
+  readonly books: Books
+  readonly levels: ReadonlyMap<string, Past<Counts>>
+  readonly holds: ReadonlyMap<string, Past<HoldState>>
+  readonly wrong: Wrong
+}
 
 /** What everybody has said about versions; on the way, each state that was seen is compared with what it must have been. */
 const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Checked): Claim[] => {
@@ -226,15 +271,18 @@ const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Che
   /** A read is of one instant: of all that is up to its sequence, and nothing later. */
   const isOfItsSequence = (done: Done, of: string, past: Past<unknown> | undefined, version: number) => {
     const latest = (past ?? []).findLastIndex(({ sequence }) => sequence <= (done.sequence ?? -1))
-    if (latest !== version && !(latest === -1 && version === 0)) wrong(`${nameOf(done)} is as new as ${done.sequence} and saw version ${version} of ${of}; then it was ${latest}`)
+    if (latest !== version && !(latest === -1 && version === 0))
+      wrong(`${nameOf(done)} is as new as ${done.sequence} and saw version ${version} of ${of}; then it was ${latest}`)
   }
   const sellable = (sku: string, state: Counts) => Math.max(0, (state['available'] ?? 0) - (books.safetyStock[sku] ?? 0))
   const isShort = (done: Done, shortage: Shortage) => {
     const state = levelAt(done, levelName({ ...shortage, location: shortage.location ?? 'LON' }), shortage.level_version)
     const from = done.verb === 'place' ? undefined : done.body.lines?.find((line) => line.sku === shortage.sku)?.from
     const there = done.verb === 'place' ? sellable(shortage.sku, state) : (state[from ?? 'available'] ?? 0)
-    if (shortage.available !== there) wrong(`${nameOf(done)} was told that ${shortage.available} of ${shortage.sku} are there at version ${shortage.level_version}; there were ${there}`)
-    if (shortage.available >= shortage.requested) wrong(`${nameOf(done)} was refused ${shortage.requested} of ${shortage.sku}, and ${shortage.available} were there`)
+    if (shortage.available !== there)
+      wrong(`${nameOf(done)} was told that ${shortage.available} of ${shortage.sku} are there at version ${shortage.level_version}; there were ${there}`)
+    if (shortage.available >= shortage.requested)
+      wrong(`${nameOf(done)} was refused ${shortage.requested} of ${shortage.sku}, and ${shortage.available} were there`)
     if (shortage.held !== state['held']) wrong(`${nameOf(done)} was told that ${shortage.held} of ${shortage.sku} are held; there were ${state['held']}`)
   }
 
@@ -246,7 +294,8 @@ const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Che
         const name = levelName({ sku, location })
         const state = levelAt(done, name, version)
         const told = new Map<string, unknown>(Object.entries(level))
-        for (const one of states) if (told.get(one) !== (state[one] ?? 0)) wrong(`${nameOf(done)} read ${one} ${told.get(one)} of ${name} at version ${version}; it was ${state[one]}`)
+        for (const one of states)
+          if (told.get(one) !== (state[one] ?? 0)) wrong(`${nameOf(done)} read ${one} ${told.get(one)} of ${name} at version ${version}; it was ${state[one]}`)
         isOfItsSequence(done, name, levels.get(name), version)
       }
     } else if (isOk(done) && verb === 'readAvailability') {
@@ -261,7 +310,8 @@ const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Che
       const hold = answer as Hold // what these answer
       const past = holds.get(hold.id)?.[hold.version]
       if (past === undefined) wrong(`${nameOf(done)} saw version ${hold.version} of ${hold.id}, which never was`)
-      else if (past.state.status !== hold.status || !isDeepStrictEqual(countsOf(hold), heldOf(past.state))) wrong(`${nameOf(done)} saw ${hold.id} otherwise than it was at version ${hold.version}`)
+      else if (past.state.status !== hold.status || !isDeepStrictEqual(countsOf(hold), heldOf(past.state)))
+        wrong(`${nameOf(done)} saw ${hold.id} otherwise than it was at version ${hold.version}`)
       seen(done, hold.id, hold.version)
     }
     if (isOk(done) && verb === 'place') for (const shortage of (answer as Hold).shortages) isShort(done, shortage)
@@ -282,7 +332,10 @@ const claimsOf = (history: readonly Done[], { books, levels, holds, wrong }: Che
 const isHoldAction = (verb: Verb) => verb === 'execute' || verb === 'release' || verb === 'cancel' || verb === 'extend'
 
 /** A refusal because of a hold names no version; but there must have been one, between its beginning and its end, that is a reason. */
-const checkHoldRefusals = (history: readonly Done[], { claims, holds, wrong }: { readonly claims: readonly Claim[] } & Pick<Checked, 'holds' | 'wrong'>): void => {
+const checkHoldRefusals = (
+  history: readonly Done[],
+  { claims, holds, wrong }: { readonly claims: readonly Claim[] } & Pick<Checked, 'holds' | 'wrong'>,
+): void => {
   const byHold = Map.groupBy(claims, (claim) => claim.of)
   for (const done of history) {
     const code = codeOf(done)
@@ -292,7 +345,8 @@ const checkHoldRefusals = (history: readonly Done[], { claims, holds, wrong }: {
     const least = Math.max(0, ...own.filter((claim) => claim.by.completedAt < done.invokedAt).map((claim) => claim.version))
     const most = Math.max(0, ...own.filter((claim) => claim.made && claim.by.invokedAt <= done.completedAt).map((claim) => claim.version))
     const versions = (holds.get(done.hold) ?? []).slice(least, most + 1)
-    if (!versions.some(({ state }) => isReason(code, state, done))) wrong(`${nameOf(done)} was refused with ${code}: ${done.text}; ${done.hold} was ${versions.map(({ state }) => JSON.stringify(state)).join(', then ')}`)
+    if (!versions.some(({ state }) => isReason(code, state, done)))
+      wrong(`${nameOf(done)} was refused with ${code}: ${done.text}; ${done.hold} was ${versions.map(({ state }) => JSON.stringify(state)).join(', then ')}`)
   }
 }
 
@@ -315,7 +369,10 @@ const isReason = (code: string, { status, bySku }: HoldState, done: Done): boole
       const { remaining } = done.answer as { remaining: number } // what this problem tells
       if (done.body.lines === undefined || done.verb === 'cancel') return remaining === 0 && all === 0
       const asked = Map.groupBy(done.body.lines, (line) => line.sku)
-      return [...asked].some(([sku, lines]) => lines.reduce((sum, { quantity = 0 }) => sum + quantity, 0) > left(sku) && remaining === left(sku)) || (remaining === 0 && all === 0)
+      return (
+        [...asked].some(([sku, lines]) => lines.reduce((sum, { quantity = 0 }) => sum + quantity, 0) > left(sku) && remaining === left(sku)) ||
+        (remaining === 0 && all === 0)
+      )
     }
   }
 }
@@ -352,7 +409,9 @@ const checkOneOrder = (claims: readonly Claim[], wrong: Wrong): void => {
     }
   }
   // Whoever has ended comes before whoever begins later: through a chain of endings, so that there are not n² pairs.
-  const endings = parties.flatMap(({ completedAt }, number) => (completedAt === Infinity ? [] : [{ completedAt, number }])).toSorted((a, b) => a.completedAt - b.completedAt)
+  const endings = parties
+    .flatMap(({ completedAt }, number) => (completedAt === Infinity ? [] : [{ completedAt, number }]))
+    .toSorted((a, b) => a.completedAt - b.completedAt)
   const firstEnding = parties.length
   for (const [index, { number }] of endings.entries()) {
     after.push([])
@@ -374,5 +433,11 @@ const checkOneOrder = (claims: readonly Claim[], wrong: Wrong): void => {
     }
   }
   const inRing = parties.filter((_, number) => (waitsFor[number] ?? 0) > 0)
-  if (inRing.length > 0) wrong(`there is no one order: ${inRing.length} wait for each other in a ring or behind it, among them ${inRing.slice(0, 5).map(({ name }) => name).join(', ')}`)
+  if (inRing.length > 0)
+    wrong(
+      `there is no one order: ${inRing.length} wait for each other in a ring or behind it, among them ${inRing
+        .slice(0, 5)
+        .map(({ name }) => name)
+        .join(', ')}`,
+    )
 }

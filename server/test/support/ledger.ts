@@ -12,7 +12,7 @@ import { verify } from '../../src/ledger/verify.ts'
 import { uuidV7 } from '../../src/platform/random.ts'
 import { Fault } from '../../src/storage/fault.ts'
 import { postgresStore, type LedgerStore } from '../../src/storage/ledger-store.ts'
-import { openPool, type Pool } from '../../src/storage/pool.ts'
+import { openPool, type Pool, type PoolOptions } from '../../src/storage/pool.ts'
 import { freshDatabase } from './database.ts'
 import { random } from '../simulation/random.ts'
 import { cup, line, london, paris, placeHold, pot, receiveStock, tea } from './given.ts'
@@ -22,6 +22,9 @@ export type LedgerOptions = {
   /** What stands between the ledger and its database. */
   readonly between?: (store: LedgerStore) => LedgerStore
   readonly prepare?: boolean
+  /** Another way to the same database. */
+  readonly way?: (url: string) => string
+  readonly statementTimeoutMs?: number
 }
 
 export type Cell = {
@@ -50,14 +53,21 @@ export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
     await database.drop()
   })
 
-  const open = (size: number, applicationName: string, pipeline = false): Pool => {
-    const pool = openPool({ url, size, pipeline, statementTimeoutMs: 20_000, lockTimeoutMs: 10_000, applicationName, onBroken: () => undefined })
+  const open = (options: Pick<PoolOptions, 'url' | 'size' | 'applicationName'> & Partial<PoolOptions>): Pool => {
+    const pool = openPool({ statementTimeoutMs: 20_000, lockTimeoutMs: 10_000, onBroken: () => undefined, ...options })
     pools.push(pool)
     return pool
   }
-  const another = ({ limits = {}, between = (store) => store, prepare = true }: LedgerOptions = {}): Ledger => {
+  const another = ({
+    limits = {},
+    between = (store) => store,
+    prepare = true,
+    way = (url) => url,
+    statementTimeoutMs = 20_000,
+  }: LedgerOptions = {}): Ledger => {
+    const pool = open({ url: way(url), size: 3, applicationName: LEDGER, pipeline: true, statementTimeoutMs })
     const stock = ledger({
-      store: between(postgresStore({ pool: open(3, LEDGER, true), prepare })),
+      store: between(postgresStore({ pool, prepare })),
       safetyStockOf: () => 0,
       limits: { ...ample, ...limits },
       wait: sleep,
@@ -67,7 +77,7 @@ export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
     ledgers.push(stock)
     return stock
   }
-  return { url, pool: open(8, 'test'), stock: another(options), another, faults }
+  return { url, pool: open({ url, size: 8, applicationName: 'test' }), stock: another(options), another, faults }
 }
 
 /** The name that a ledger's connections have in pg_stat_activity. */

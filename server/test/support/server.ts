@@ -39,7 +39,12 @@ export type RequestOptions = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export type Answered = { readonly status: number; readonly headers: Headers; readonly text: string; /** Undefined when it is not JSON. */ readonly body: unknown }
+export type Answered = {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** Undefined when it is not JSON. */ readonly body: unknown
+}
 
 /** A database that goes when the tests of the file are done. */
 export const ownDatabase = async (): Promise<FreshDatabase> => {
@@ -81,7 +86,7 @@ export const startServer = async ({ url: databaseUrl }: FreshDatabase, environme
   }
 }
 
-export const request = async (
+const request = async (
   url: string,
   method: string,
   path: string,
@@ -104,7 +109,12 @@ export const request = async (
   return { status: response.status, headers: response.headers, text: answer, body: jsonOf(answer) }
 }
 
-export type Verification = { readonly violations: readonly { readonly rule: string; readonly found: string }[]; readonly sequence: number; readonly holds: number; readonly entries: number }
+export type Verification = {
+  readonly violations: readonly { readonly rule: string; readonly found: string }[]
+  readonly sequence: number
+  readonly holds: number
+  readonly entries: number
+}
 
 /** `holdfast verify`: what is wrong in the books, found by a process that trusts nothing but them. */
 export const verifyBooks = async (database: FreshDatabase): Promise<Verification> => {
@@ -115,7 +125,11 @@ export const verifyBooks = async (database: FreshDatabase): Promise<Verification
 }
 
 /** A key with only these scopes. */
-export const createKey = async (database: FreshDatabase, name: string, { scopes }: { readonly scopes: readonly Scope[] }): Promise<ApiKey & { readonly key: string }> => {
+export const createKey = async (
+  database: FreshDatabase,
+  name: string,
+  { scopes }: { readonly scopes: readonly Scope[] },
+): Promise<ApiKey & { readonly key: string }> => {
   // Without a process of its own: `holdfast key create` takes a second, and a test may want many.
   const pool = openPool({ url: database.url, size: 1, statementTimeoutMs: ANSWER_MS, lockTimeoutMs: ANSWER_MS, applicationName: 'test' })
   try {
@@ -126,7 +140,10 @@ export const createKey = async (database: FreshDatabase, name: string, { scopes 
 }
 
 /** A command of the program, such as `['key', 'list']`. */
-export const runCommand = async (database: FreshDatabase, args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> => {
+export const runCommand = async (
+  database: FreshDatabase,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> => {
   const child = start(args, { DATABASE_URL: database.url })
   const said = { output: '', errors: '' }
   child.stdout?.setEncoding('utf8').on('data', (text: string) => void (said.output += text))
@@ -136,7 +153,11 @@ export const runCommand = async (database: FreshDatabase, args: readonly string[
 }
 
 /** Waits until something is so. A condition that never comes true says what it was. */
-export const until = async (what: string, isSo: () => Promise<boolean> | boolean, { withinMs = 15_000 }: { readonly withinMs?: number } = {}): Promise<void> => {
+export const until = async (
+  what: string,
+  isSo: () => Promise<boolean> | boolean,
+  { withinMs = 15_000 }: { readonly withinMs?: number } = {},
+): Promise<void> => {
   const from = performance.now()
   while (!(await isSo())) {
     if (performance.now() - from > withinMs) throw new Error(`waited ${withinMs} ms, and it did not come true: ${what}`)
@@ -182,6 +203,11 @@ afterAll(async () => {
   await Promise.all(Array.from(running, (server) => server.kill()))
   await Promise.all(databases.map((database) => database.drop()))
   // A server says "error" when a person must act. In a test, that person is whoever reads this.
-  const errors = Array.from(running, (server) => server.said().split('\n').filter((line) => line.includes('"level":"error"'))).flat()
+  const errors = Array.from(running, (server) =>
+    server
+      .said()
+      .split('\n')
+      .filter((line) => line.includes('"level":"error"')),
+  ).flat()
   if (errors.length > 0) throw new Error(`servers told of defects:\n${errors.join('\n')}`)
 })

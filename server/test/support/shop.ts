@@ -9,7 +9,10 @@ export type Shelves = Readonly<Record<string, Readonly<Record<string, number>>>>
 export const stockUp = async (
   stock: Holdfast,
   shelves: Shelves,
-  { items = {}, locations = {} }: { readonly items?: Readonly<Record<string, Partial<CreateItem>>>; readonly locations?: Readonly<Record<string, Partial<CreateLocation>>> } = {},
+  {
+    items = {},
+    locations = {},
+  }: { readonly items?: Readonly<Record<string, Partial<CreateItem>>>; readonly locations?: Readonly<Record<string, Partial<CreateLocation>>> } = {},
 ): Promise<void> => {
   const isThere = (error: unknown) => {
     if (!isRefusal(error, 'already_exists')) throw error

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { freshCell, rowsOf, until, type Cell } from '../../../test/support/ledger.ts'
 import { appendEvent } from '../../storage/events.ts'
 import { insertItem, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
-import { insertLocation, setLocationSequence, type LocationFields } from '../../storage/locations.ts'
+import { insertLocation, locationsChangedAfter, setLocationSequence, updateLocation, type LocationFields } from '../../storage/locations.ts'
 import { transaction, type Pool } from '../../storage/pool.ts'
 import { catalog, type Catalog, type CatalogDeps } from './catalog.ts'
 
@@ -56,6 +56,24 @@ test('locations stand in their own order, and only those that are active are can
   await located(cell, { code: 'OSLO', priority: 5 })
   expect(await items.location('OSLO')).toMatchObject({ code: 'OSLO' })
   expect(items.candidates().map(({ location }) => items.code(location))).toEqual(['OSLO', 'LON', 'ROME', 'PARIS'])
+})
+
+test('a location that another process closes just after this one has changed it is closed here, too', async () => {
+  const cell = await freshCell()
+  await located(cell, { code: 'LON', priority: 1 })
+  const { items } = await catalogOn(cell)
+  const [asThisOneLeftIt] = await locationsChangedAfter(cell.pool, 0)
+  if (asThisOneLeftIt === undefined) throw new Error('LON was made')
+  await transaction(cell.pool, async (connection) => {
+    await updateLocation(connection, asThisOneLeftIt.number, { ...asThisOneLeftIt, status: 'inactive' })
+    await setLocationSequence(connection, asThisOneLeftIt.number, await appendEvent(connection, told('location.deactivated', 'location', 'LON')))
+  })
+  await until(() => items.candidates().length === 0)
+
+  items.locationChanged(asThisOneLeftIt)
+
+  expect(items.candidates()).toEqual([])
+  expect(await items.location('LON')).toMatchObject({ status: 'inactive' })
 })
 
 test('names are found for numbers that nobody asked for before', async () => {

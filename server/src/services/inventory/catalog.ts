@@ -11,7 +11,7 @@ import { headSequence } from '../../storage/events.ts'
 import type { Pool } from '../../storage/pool.ts'
 
 export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock' | 'sequence'>
-export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'priority' | 'latitude' | 'longitude'>
+export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'priority' | 'latitude' | 'longitude' | 'sequence'>
 
 export type Catalog = {
   start(): Promise<void>
@@ -61,8 +61,10 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     items.set(number, item)
     return item
   }
-  const addLocation = ({ number, code, status, priority, latitude, longitude }: Location) => {
-    const location = { number, code, status, priority, latitude, longitude }
+  const addLocation = ({ number, code, status, priority, latitude, longitude, sequence }: Location) => {
+    // Another process may have changed it since, and that may have been heard of already.
+    if ((locations.get(number)?.sequence ?? 0) > sequence) return
+    const location = { number, code, status, priority, latitude, longitude, sequence }
     codes.set(code, location)
     locations.set(number, location)
     ordered = [...locations.values()]

@@ -87,7 +87,7 @@ test('a relay that loses its connections again and again tells everything all th
   const { relay, faults } = relayOn(cell, bus, { rows: 2, events: 3 })
   await relay.start()
   let isOver = false
-  const trading = trade(cell, 200).then(() => (isOver = true))
+  const trading = trade(cell, 200).finally(() => (isOver = true))
   while (!isOver)
     await cell.pool.query("select pg_terminate_backend(a.pid) from pg_stat_activity as a where a.datname = current_database() and a.application_name = 'relay'")
   await trading
