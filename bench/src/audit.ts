@@ -23,7 +23,9 @@ export const auditor = (): Auditor => {
       const found = JSON.parse(out) as { holds: number; oversold: number; astray: number } // answered by oversold.sql
       const verified = withVerify ? await verify(database) : { violations: 0, said: '' }
       const audit = {
-        holds: found.holds, answered, oversold: found.oversold,
+        holds: found.holds,
+        answered,
+        oversold: found.oversold,
         wrong: [
           ...(found.oversold > 0 ? [`${run}: ${found.oversold} units were promised that are not there`] : []),
           ...(found.astray > 0 ? [`${run}: ${found.astray} levels differ from their receipts and holds`] : []),
@@ -35,7 +37,9 @@ export const auditor = (): Auditor => {
       return audit
     },
     sum: () => ({
-      runs: audits.length, answered: audits.reduce((sum, audit) => sum + audit.answered, 0), oversold: audits.reduce((sum, audit) => sum + audit.oversold, 0),
+      runs: audits.length,
+      answered: audits.reduce((sum, audit) => sum + audit.answered, 0),
+      oversold: audits.reduce((sum, audit) => sum + audit.oversold, 0),
       wrong: audits.flatMap((audit) => audit.wrong),
     }),
   }

@@ -71,5 +71,10 @@ const command = async (database: Database, args: readonly string[]): Promise<str
 }
 
 const environment = (database: Database, dataDir: string): Record<string, string> => ({
-  DATABASE_URL: database.url, PORT: '0', HOST: '127.0.0.1', HOLDFAST_API_KEY: API_KEY, HOLDFAST_DATA_DIR: dataDir, HOLDFAST_LOG_LEVEL: 'warn',
+  DATABASE_URL: database.url,
+  PORT: '0',
+  HOST: '127.0.0.1',
+  HOLDFAST_API_KEY: API_KEY,
+  HOLDFAST_DATA_DIR: dataDir,
+  HOLDFAST_LOG_LEVEL: 'warn',
 })

@@ -69,7 +69,9 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
       if (compared.has(name)) return [{ name, rounds: options.rounds }]
       return options.only === undefined && extras.some((extra) => extra === name) ? [{ name, rounds: options.extraRounds }] : []
     }),
-    rounds: options.rounds, measure: (name) => contenders[name](), say,
+    rounds: options.rounds,
+    measure: (name) => contenders[name](),
+    say,
   })
 
   const when = async <Result>(row: RowName, measure: () => Promise<Result>): Promise<Result | undefined> => {
@@ -86,8 +88,15 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
     audits: audit.sum(),
   }
   return {
-    date, quick: options.quick, machine, postgres: { version: postgres.version, source: postgres.source, settings: postgres.settings }, redis,
-    rounds: options.rounds, seconds: options.seconds, rows: rowsOf(found, wanted), beside: besideOf(rates),
+    date,
+    quick: options.quick,
+    machine,
+    postgres: { version: postgres.version, source: postgres.source, settings: postgres.settings },
+    redis,
+    rounds: options.rounds,
+    seconds: options.seconds,
+    rows: rowsOf(found, wanted),
+    beside: besideOf(rates),
     found: { ...found, rates: Object.fromEntries(rates) },
   }
 }
@@ -108,7 +117,10 @@ const main = async (): Promise<number> => {
   const onSignal = (signal: NodeJS.Signals) => {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     say(`${signal}: stopping what runs and clearing away`)
-    void stack.disposeAsync().catch(() => undefined).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
+    void stack
+      .disposeAsync()
+      .catch(() => undefined)
+      .finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('exit', killAll).on('exit', removeAllDirectories)
   try {

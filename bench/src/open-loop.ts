@@ -54,7 +54,15 @@ type Lane = {
   close(): void
 }
 
-const lane = async ({ host, port, connections, perSecond, count, startMs, make }: {
+const lane = async ({
+  host,
+  port,
+  connections,
+  perSecond,
+  count,
+  startMs,
+  make,
+}: {
   readonly host: string
   readonly port: number
   readonly connections: number
@@ -96,8 +104,13 @@ const lane = async ({ host, port, connections, perSecond, count, startMs, make }
     },
     outstanding: () => count - answered - lost,
     measured: () => ({
-      asked: count, answered, refused, perSecond: answered === 0 ? 0 : (answered * 1000) / (lastAnswerMs - startMs()),
-      p50Ms: latency.percentile(50) / 1000, p99Ms: latency.percentile(99) / 1000, highestMs: latency.max / 1000,
+      asked: count,
+      answered,
+      refused,
+      perSecond: answered === 0 ? 0 : (answered * 1000) / (lastAnswerMs - startMs()),
+      p50Ms: latency.percentile(50) / 1000,
+      p99Ms: latency.percentile(99) / 1000,
+      highestMs: latency.max / 1000,
     }),
     close: () => {
       for (const connection of all) connection.close()
@@ -108,7 +121,12 @@ const lane = async ({ host, port, connections, perSecond, count, startMs, make }
 type Connection = { send(request: Request): void; close(): void }
 
 /** One request at a time. An answer has a Content-Length: that is all that Holdfast sends here. */
-const openConnection = ({ host, port, onAnswer, onLost }: {
+const openConnection = ({
+  host,
+  port,
+  onAnswer,
+  onLost,
+}: {
   readonly host: string
   readonly port: number
   readonly onAnswer: (connection: Connection, dueMs: number, status: number) => void
@@ -159,8 +177,20 @@ const main = async (task: OpenLoopTask): Promise<OpenLoopMeasured> => {
 
   let start = Number.POSITIVE_INFINITY
   const where = { host: hostname, port: Number(port), startMs: () => start }
-  const reads = await lane({ ...where, connections: READ_CONNECTIONS, perSecond: task.readsPerSecond, count: Math.round(task.readsPerSecond * task.seconds), make: read })
-  const holds = await lane({ ...where, connections: HOLD_CONNECTIONS, perSecond: task.holdsPerSecond, count: Math.round(task.holdsPerSecond * task.seconds), make: hold })
+  const reads = await lane({
+    ...where,
+    connections: READ_CONNECTIONS,
+    perSecond: task.readsPerSecond,
+    count: Math.round(task.readsPerSecond * task.seconds),
+    make: read,
+  })
+  const holds = await lane({
+    ...where,
+    connections: HOLD_CONNECTIONS,
+    perSecond: task.holdsPerSecond,
+    count: Math.round(task.holdsPerSecond * task.seconds),
+    make: hold,
+  })
   start = performance.now() + LEAD_MS
   await sleep(LEAD_MS)
 

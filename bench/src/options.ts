@@ -42,10 +42,17 @@ export const readOptions = (args: readonly string[]): Options | 'help' => {
   })
   const quick = values.quick === true
   return {
-    only, quick,
-    rounds: whole('rounds', values.rounds, quick ? 3 : 5), seconds: whole('seconds', values.seconds, quick ? 3 : 10), warmUpSeconds: quick ? 2 : 3,
-    extraRounds: quick ? 1 : 2, mixedSeconds: quick ? 10 : 60, entries: quick ? 1_000_000 : 10_000_000, memoryHolds: quick ? 100_000 : 1_000_000,
-    databaseUrl: values['database-url'], output: values.output,
+    only,
+    quick,
+    rounds: whole('rounds', values.rounds, quick ? 3 : 5),
+    seconds: whole('seconds', values.seconds, quick ? 3 : 10),
+    warmUpSeconds: quick ? 2 : 3,
+    extraRounds: quick ? 1 : 2,
+    mixedSeconds: quick ? 10 : 60,
+    entries: quick ? 1_000_000 : 10_000_000,
+    memoryHolds: quick ? 100_000 : 1_000_000,
+    databaseUrl: values['database-url'],
+    output: values.output,
   }
 }
 
@@ -54,8 +61,13 @@ const parse = (args: readonly string[]) => {
     return parseArgs({
       args: [...args],
       options: {
-        quick: { type: 'boolean' }, only: { type: 'string', multiple: true }, rounds: { type: 'string' }, seconds: { type: 'string' },
-        'database-url': { type: 'string' }, output: { type: 'string' }, help: { type: 'boolean', short: 'h' },
+        quick: { type: 'boolean' },
+        only: { type: 'string', multiple: true },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        'database-url': { type: 'string' },
+        output: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
       },
     }).values
   } catch (error) {

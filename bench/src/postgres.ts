@@ -38,7 +38,11 @@ export const openPostgres = async (stack: AsyncDisposableStack, namedUrl: string
   const prefix = `holdfast_bench_${process.pid}_`
   return {
     version: (await admin.sql('show server_version')).trim(),
-    settings: settingsOf(await admin.sql(`select s.name, current_setting(s.name) from pg_settings as s where s.name in (${worthKnowing.map((name) => `'${name}'`).join(', ')}) order by s.name`)),
+    settings: settingsOf(
+      await admin.sql(
+        `select s.name, current_setting(s.name) from pg_settings as s where s.name in (${worthKnowing.map((name) => `'${name}'`).join(', ')}) order by s.name`,
+      ),
+    ),
     source: namedUrl === undefined ? 'own' : 'named',
     make: async (name, template) => {
       const fullName = prefix + name
@@ -60,12 +64,33 @@ export const openPostgres = async (stack: AsyncDisposableStack, namedUrl: string
 }
 
 const worthKnowing = [
-  'fsync', 'synchronous_commit', 'full_page_writes', 'wal_compression', 'wal_level', 'data_checksums', 'shared_buffers', 'wal_buffers', 'max_wal_size',
-  'checkpoint_timeout', 'max_connections', 'work_mem', 'effective_cache_size', 'random_page_cost', 'autovacuum', 'jit', 'huge_pages', 'io_method',
+  'fsync',
+  'synchronous_commit',
+  'full_page_writes',
+  'wal_compression',
+  'wal_level',
+  'data_checksums',
+  'shared_buffers',
+  'wal_buffers',
+  'max_wal_size',
+  'checkpoint_timeout',
+  'max_connections',
+  'work_mem',
+  'effective_cache_size',
+  'random_page_cost',
+  'autovacuum',
+  'jit',
+  'huge_pages',
+  'io_method',
 ]
 
 const settingsOf = (rows: string): Record<string, string> =>
-  Object.fromEntries(rows.trim().split('\n').map((row) => [row.slice(0, row.indexOf('|')), row.slice(row.indexOf('|') + 1)]))
+  Object.fromEntries(
+    rows
+      .trim()
+      .split('\n')
+      .map((row) => [row.slice(0, row.indexOf('|')), row.slice(row.indexOf('|') + 1)]),
+  )
 
 const startOwn = async (stack: AsyncDisposableStack): Promise<string> => {
   const directory = makeDirectory('postgres')
@@ -80,11 +105,16 @@ const database = (url: string): Omit<Database, 'drop'> => {
   const env = environmentOf(url)
   const psql = (args: readonly string[], input?: string) =>
     run({
-      program: 'psql', args: ['--no-psqlrc', '--quiet', '--no-align', '--tuples-only', '--set', 'ON_ERROR_STOP=1', ...args], env, package: 'postgresql-client',
+      program: 'psql',
+      args: ['--no-psqlrc', '--quiet', '--no-align', '--tuples-only', '--set', 'ON_ERROR_STOP=1', ...args],
+      env,
+      package: 'postgresql-client',
       ...(input === undefined ? {} : { input }),
     })
   return {
-    name: env['PGDATABASE'] ?? '', url, env,
+    name: env['PGDATABASE'] ?? '',
+    url,
+    env,
     sql: (text) => psql(['--file', '-'], text),
     file: (path, variables = {}) => psql([...Object.entries(variables).flatMap(([name, value]) => ['--set', `${name}=${value}`]), '--file', path]),
   }
@@ -94,7 +124,11 @@ const environmentOf = (url: string): Record<string, string> => {
   const { hostname, port, username, password, pathname, searchParams } = new URL(url)
   const sslMode = searchParams.get('sslmode')
   return {
-    PGHOST: hostname, PGPORT: port || '5432', PGUSER: decodeURIComponent(username), PGPASSWORD: decodeURIComponent(password), PGDATABASE: pathname.slice(1),
+    PGHOST: hostname,
+    PGPORT: port || '5432',
+    PGUSER: decodeURIComponent(username),
+    PGPASSWORD: decodeURIComponent(password),
+    PGDATABASE: pathname.slice(1),
     ...(sslMode === null ? {} : { PGSSLMODE: sslMode }),
   }
 }

@@ -46,7 +46,14 @@ return held`
 export type RedisMeasured = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly version: string }
 
 /** A Redis of its own for one measurement. */
-export const measureRedis = async ({ items, hot, inFull, units, seconds, warmUpSeconds }: {
+export const measureRedis = async ({
+  items,
+  hot,
+  inFull,
+  units,
+  seconds,
+  warmUpSeconds,
+}: {
   readonly items: number
   readonly hot: boolean
   /** With everything that Holdfast keeps of a hold, or the least. */
@@ -58,9 +65,25 @@ export const measureRedis = async ({ items, hot, inFull, units, seconds, warmUpS
   const directory = makeDirectory('redis')
   const port = String(await freePort())
   const server = keep({
-    program: 'redis-server', package: 'redis-server',
+    program: 'redis-server',
+    package: 'redis-server',
     // Rewriting the log while it is measured would cost Redis a fork and half of a processor; it is spared that.
-    args: ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'],
+    args: [
+      '--port',
+      port,
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      directory,
+      '--save',
+      '',
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'everysec',
+      '--auto-aof-rewrite-percentage',
+      '0',
+    ],
   })
   const cli = async (...args: string[]): Promise<string> => {
     const out = (await run({ program: 'redis-cli', package: 'redis-tools', args: ['-h', '127.0.0.1', '-p', port, ...args] })).trim()
@@ -75,10 +98,24 @@ export const measureRedis = async ({ items, hot, inFull, units, seconds, warmUpS
     const drive = async (requests: number) => {
       placed += requests
       const out = await run({
-        program: 'redis-benchmark', package: 'redis-tools',
+        program: 'redis-benchmark',
+        package: 'redis-tools',
         args: [
-          '-h', '127.0.0.1', '-p', port, '-c', String(REDIS_CALLERS), '-n', String(requests), ...(hot ? [] : ['-r', String(items)]), '--csv',
-          'evalsha', script, '1', hot ? `level:${'0'.repeat(12)}` : 'level:__rand_int__', '1',
+          '-h',
+          '127.0.0.1',
+          '-p',
+          port,
+          '-c',
+          String(REDIS_CALLERS),
+          '-n',
+          String(requests),
+          ...(hot ? [] : ['-r', String(items)]),
+          '--csv',
+          'evalsha',
+          script,
+          '1',
+          hot ? `level:${'0'.repeat(12)}` : 'level:__rand_int__',
+          '1',
         ],
       })
       return readCsv(out)
@@ -99,7 +136,10 @@ export const measureRedis = async ({ items, hot, inFull, units, seconds, warmUpS
 const PROBE_REQUESTS = 20_000
 
 const readCsv = (out: string): { perSecond: number; p50Ms: number; p99Ms: number } => {
-  const lines = out.trim().split('\n').map((line) => line.split('","').map((field) => field.replaceAll('"', '')))
+  const lines = out
+    .trim()
+    .split('\n')
+    .map((line) => line.split('","').map((field) => field.replaceAll('"', '')))
   const header = lines.findIndex((fields) => fields.includes('rps'))
   const [names, values] = [lines[header], lines[header + 1]]
   const field = (name: string) => Number(values?.at(names?.indexOf(name) ?? -1))

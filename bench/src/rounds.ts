@@ -4,7 +4,12 @@ import type { Measured } from './scenarios/measured.ts'
 
 export type Rounds<Name extends string> = ReadonlyMap<Name, readonly Measured[]>
 
-export const inRounds = async <Name extends string>({ contenders, rounds, measure, say }: {
+export const inRounds = async <Name extends string>({
+  contenders,
+  rounds,
+  measure,
+  say,
+}: {
   readonly contenders: readonly { readonly name: Name; /** It sits out the rounds after these. */ readonly rounds: number }[]
   readonly rounds: number
   readonly measure: (name: Name) => Promise<Measured>

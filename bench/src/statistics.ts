@@ -6,4 +6,7 @@ export const median = (values: readonly number[]): number => {
   return (low + high) / 2
 }
 
-export const range = (values: readonly number[]): { readonly lowest: number; readonly highest: number } => ({ lowest: Math.min(...values), highest: Math.max(...values) })
+export const range = (values: readonly number[]): { readonly lowest: number; readonly highest: number } => ({
+  lowest: Math.min(...values),
+  highest: Math.max(...values),
+})

@@ -23,7 +23,13 @@ export type Driven = {
 
 const CONNECTIONS = 256
 
-export const driveHolds = async ({ url, wanted, seconds, connections = CONNECTIONS, name }: {
+export const driveHolds = async ({
+  url,
+  wanted,
+  seconds,
+  connections = CONNECTIONS,
+  name,
+}: {
   readonly url: string
   readonly wanted: Wanted
   readonly seconds: number
@@ -33,17 +39,39 @@ export const driveHolds = async ({ url, wanted, seconds, connections = CONNECTIO
 }): Promise<Driven> => {
   const { host } = new URL(url)
   const out = await run({
-    program: 'wrk', package: 'wrk',
-    args: ['--threads', '1', '--connections', String(connections), '--duration', `${Math.ceil(seconds)}s`, '--timeout', '30s', '--script', fromRoot('bench/src/holds.lua'), url],
+    program: 'wrk',
+    package: 'wrk',
+    args: [
+      '--threads',
+      '1',
+      '--connections',
+      String(connections),
+      '--duration',
+      `${Math.ceil(seconds)}s`,
+      '--timeout',
+      '30s',
+      '--script',
+      fromRoot('bench/src/holds.lua'),
+      url,
+    ],
     env: {
-      BENCH_HOST: host, BENCH_API_KEY: API_KEY, BENCH_LOCATION: LOCATION, BENCH_KEY: `${name}-${process.pid}-${Date.now()}`,
-      BENCH_ITEMS: 'items' in wanted ? String(wanted.items) : '', BENCH_SKU: 'sku' in wanted ? wanted.sku : '',
+      BENCH_HOST: host,
+      BENCH_API_KEY: API_KEY,
+      BENCH_LOCATION: LOCATION,
+      BENCH_KEY: `${name}-${process.pid}-${Date.now()}`,
+      BENCH_ITEMS: 'items' in wanted ? String(wanted.items) : '',
+      BENCH_SKU: 'sku' in wanted ? wanted.sku : '',
     },
   })
   const line = out.split('\n').find((candidate) => candidate.startsWith('{'))
   if (line === undefined) throw new Error(`wrk did not say what it found: ${out}`)
   const said = JSON.parse(line) as { requests: number; microseconds: number; refused: number; failed: number; p50: number; p99: number } // written by holds.lua
   return {
-    accepted: said.requests - said.refused, refused: said.refused, failed: said.failed, seconds: said.microseconds / 1e6, p50Ms: said.p50 / 1000, p99Ms: said.p99 / 1000,
+    accepted: said.requests - said.refused,
+    refused: said.refused,
+    failed: said.failed,
+    seconds: said.microseconds / 1e6,
+    p50Ms: said.p50 / 1000,
+    p99Ms: said.p99 / 1000,
   }
 }

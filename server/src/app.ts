@@ -44,34 +44,36 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       onBroken: (error) => log.warn({ err: error, pool: name }, 'a connection to the database broke'),
       ...options,
     })
-    metrics.gauge(`database_${name}_connections`, 'Connections that are open.', () => opened.totalCount)
-    metrics.gauge(`database_${name}_waiting`, 'Requests that wait for a connection.', () => opened.waitingCount)
+    const metric = name.replace('-', '_')
+    metrics.gauge(`database_${metric}_connections`, 'Connections that are open.', () => opened.totalCount)
+    metrics.gauge(`database_${metric}_waiting`, 'Requests that wait for a connection.', () => opened.waitingCount)
     parts.started({ name: `${name} connections`, stop: () => opened.end(), stopMs: limits.lifecycle.stopMs })
     return opened
   }
   const ledgerPool = pool('ledger', limits.database.ledgerPool, { pipeline: true })
   const readPool = pool('read', config.database.poolSize)
+  const lookUpPool = pool('look-up', limits.database.lookUpPool)
   const backgroundPool = pool('background', limits.database.backgroundPool)
 
-  const items = catalog({ pool: readPool, limits: { ...limits.catalog, reads: limits.reads }, onFault: onFault('catalog') })
+  const items = catalog({ pool: lookUpPool, limits: { ...limits.catalog, reads: limits.reads }, onFault: onFault('catalog') })
 
   const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
-  const reruns = metrics.counter('ledger_batches_run_again_total', 'Batches that were run again.')
+  const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
   const stock = ledger({
     store: postgresStore({ pool: ledgerPool, prepare: config.database.prepare }),
     safetyStockOf: items.safetyStockOf,
     limits: limits.ledger,
     wait: sleep,
     soon: setImmediate,
-    onBatch: ({ requests, attempts }) => {
-      batchSizes.observe(requests)
-      if (attempts > 1) reruns.add(attempts - 1)
+    onBatch: ({ requests }) => batchSizes.observe(requests),
+    onFault: (error) => {
+      reruns.add(1)
+      onFault('ledger')(error)
     },
-    onFault: onFault('ledger'),
   })
   metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)
 
-  const who = identity({ pool: readPool, limits: limits.identity, onFault: onFault('identity') })
+  const who = identity({ pool: lookUpPool, limits: limits.identity, onFault: onFault('identity') })
   const services: readonly Service[] = [
     who,
     inventory({
@@ -90,7 +92,13 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
 
   let ready = false
   const gateway = buildGateway({
-    dispatch: dispatcher(services), identify: who.identify, log, metrics, ready: () => ready, limits: limits.gateway, logRequests: config.log.requests,
+    dispatch: dispatcher(services),
+    identify: who.identify,
+    log,
+    metrics,
+    ready: () => ready,
+    limits: limits.gateway,
+    logRequests: config.log.requests,
   })
 
   return {

@@ -129,7 +129,7 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
     log.error({ reason }, 'the database ends again and again; this process ends, too')
     void stop().finally(() => ended.resolve(1))
   })
-  try {
+  const start = async (): Promise<void> => {
     await migrate({ url: database.url, log })
     running = app({ config, databaseUrl: database.url, log })
     const { url, first } = await running.start()
@@ -138,6 +138,10 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
     const isFirst = first.admin !== undefined
     const demo = welcome && isFirst && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
     process.stdout.write(welcome ? tryIt({ url, first, demo }) : whatWasMade({ url, first }))
+  }
+  try {
+    // Whoever is asked to stop while it still starts (or waits for another's migration) does not finish starting first.
+    await Promise.race([start(), ended.promise])
   } catch (error) {
     await stop()
     throw error

@@ -21,7 +21,12 @@ export const makeStock = async (postgres: Postgres): Promise<Database> => {
   return database
 }
 
-export const measureHttp = async ({ postgres, audit }: HttpDeps, stocked: Database, { hot }: { readonly hot: boolean }, { seconds, warmUpSeconds }: Pace): Promise<Measured> => {
+export const measureHttp = async (
+  { postgres, audit }: HttpDeps,
+  stocked: Database,
+  { hot }: { readonly hot: boolean },
+  { seconds, warmUpSeconds }: Pace,
+): Promise<Measured> => {
   const database = await postgres.make('run', stocked)
   try {
     const server = await startHoldfast(database)
@@ -35,9 +40,15 @@ export const measureHttp = async ({ postgres, audit }: HttpDeps, stocked: Databa
       const cpuBefore = cpuSecondsOf(server.pid)
       const driven = await driveHolds({ url: server.url, wanted, seconds, name: 'run' })
       const cpuShare = (cpuSecondsOf(server.pid) - cpuBefore) / driven.seconds
-      if (driven.refused + driven.failed > 0) throw new Error(`${driven.refused} holds were refused and ${driven.failed} failed, of ${driven.accepted} that were placed`)
+      if (driven.refused + driven.failed > 0)
+        throw new Error(`${driven.refused} holds were refused and ${driven.failed} failed, of ${driven.accepted} that were placed`)
       answered = warm.accepted + driven.accepted
-      measured = { perSecond: driven.accepted / driven.seconds, p50Ms: driven.p50Ms, p99Ms: driven.p99Ms, facts: { serverCpuShare: cpuShare, serverMemoryMiB: memoryOf(server.pid).nowMiB } }
+      measured = {
+        perSecond: driven.accepted / driven.seconds,
+        p50Ms: driven.p50Ms,
+        p99Ms: driven.p99Ms,
+        facts: { serverCpuShare: cpuShare, serverMemoryMiB: memoryOf(server.pid).nowMiB },
+      }
     } finally {
       await server.stop()
     }

@@ -11,7 +11,10 @@ export const LEDGER_CALLERS = 512
 export type LedgerDeps = { readonly postgres: Postgres; readonly audit: Auditor }
 
 export const measureLedger = async (
-  { postgres, audit }: LedgerDeps, stocked: Database, { hot, callers = LEDGER_CALLERS }: { readonly hot: boolean; readonly callers?: number }, pace: Pace,
+  { postgres, audit }: LedgerDeps,
+  stocked: Database,
+  { hot, callers = LEDGER_CALLERS }: { readonly hot: boolean; readonly callers?: number },
+  pace: Pace,
 ): Promise<Measured> => {
   const database = await postgres.make('run', stocked)
   try {
@@ -26,13 +29,24 @@ export const measureLedger = async (
 
 /** Drives the ledger on a database as it is. `placed` counts the holds of the warm-up, too. */
 export const driveLedger = async (
-  database: Database, { items, callers }: { readonly items: number; readonly callers: number }, { seconds, warmUpSeconds }: Pace,
+  database: Database,
+  { items, callers }: { readonly items: number; readonly callers: number },
+  { seconds, warmUpSeconds }: Pace,
 ): Promise<{ readonly measured: Measured; readonly placed: number }> => {
   const out = await run({
     program: process.execPath,
     args: [
-      fromRoot('server/test/load/ledger.ts'), '--url', database.url, '--items', String(items), '--callers', String(callers), '--seconds', String(seconds),
-      '--warm-up', String(warmUpSeconds),
+      fromRoot('server/test/load/ledger.ts'),
+      '--url',
+      database.url,
+      '--items',
+      String(items),
+      '--callers',
+      String(callers),
+      '--seconds',
+      String(seconds),
+      '--warm-up',
+      String(warmUpSeconds),
     ],
   })
   const said = JSON.parse(out) as Said
@@ -40,7 +54,9 @@ export const driveLedger = async (
   return {
     placed: said.placed + said.warmUp,
     measured: {
-      perSecond: said.perSecond, p50Ms: said.p50Ms, p99Ms: said.p99Ms,
+      perSecond: said.perSecond,
+      p50Ms: said.p50Ms,
+      p99Ms: said.p99Ms,
       facts: { holdsInABatch: said.holdsInABatch, cpuShare: said.cpuShare, memoryMiB: said.rssMiB },
     },
   }

@@ -11,7 +11,11 @@ export type Memory = { readonly holds: number; readonly atStartMiB: number; read
 /** wrk counts seconds and not requests, so it is asked again until there are enough. */
 const STEP_SECONDS = 10
 
-export const measureMemory = async ({ postgres, audit, say }: { readonly postgres: Postgres; readonly audit: Auditor; readonly say: (words: string) => void }, stocked: Database, wantedHolds: number): Promise<Memory> => {
+export const measureMemory = async (
+  { postgres, audit, say }: { readonly postgres: Postgres; readonly audit: Auditor; readonly say: (words: string) => void },
+  stocked: Database,
+  wantedHolds: number,
+): Promise<Memory> => {
   const database = await postgres.make('run', stocked)
   try {
     const server = await startHoldfast(database)

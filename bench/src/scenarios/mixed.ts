@@ -13,10 +13,17 @@ const HOLDS_PER_SECOND = 2_000
 /** The rate that counts as kept up with: all answered, and the last answer not long after the last request. */
 const HELD_SHARE = 0.99
 
-export type Mixed = OpenLoopMeasured & { readonly held: boolean; readonly serverCpuShare: number; readonly machineBusyShare: number; readonly wrong: readonly string[] }
+export type Mixed = OpenLoopMeasured & {
+  readonly held: boolean
+  readonly serverCpuShare: number
+  readonly machineBusyShare: number
+  readonly wrong: readonly string[]
+}
 
 export const measureMixed = async (
-  { postgres, audit }: { readonly postgres: Postgres; readonly audit: Auditor }, stocked: Database, { seconds, warmUpSeconds }: { readonly seconds: number; readonly warmUpSeconds: number },
+  { postgres, audit }: { readonly postgres: Postgres; readonly audit: Auditor },
+  stocked: Database,
+  { seconds, warmUpSeconds }: { readonly seconds: number; readonly warmUpSeconds: number },
 ): Promise<Mixed> => {
   const database = await postgres.make('run', stocked)
   try {
@@ -26,7 +33,13 @@ export const measureMixed = async (
     try {
       const drive = async (name: string, forSeconds: number): Promise<OpenLoopMeasured> => {
         const task: OpenLoopTask = {
-          url: server.url, apiKey: API_KEY, location: LOCATION, items: ITEMS, seconds: forSeconds, readsPerSecond: READS_PER_SECOND, holdsPerSecond: HOLDS_PER_SECOND,
+          url: server.url,
+          apiKey: API_KEY,
+          location: LOCATION,
+          items: ITEMS,
+          seconds: forSeconds,
+          readsPerSecond: READS_PER_SECOND,
+          holdsPerSecond: HOLDS_PER_SECOND,
           name: `${name}-${process.pid}-${Date.now()}`,
         }
         return JSON.parse(await run({ program: process.execPath, args: [fromRoot('bench/src/open-loop.ts'), JSON.stringify(task)] })) as OpenLoopMeasured // what it prints
@@ -38,10 +51,13 @@ export const measureMixed = async (
       const startedAt = performance.now()
       const measured = await drive('mixed', seconds)
       const elapsedSeconds = (performance.now() - startedAt) / 1000
-      const keptUp = ({ asked, answered, refused, perSecond }: OpenLoopMeasured['reads'], wanted: number) => answered === asked && refused === 0 && perSecond >= wanted * HELD_SHARE
+      const keptUp = ({ asked, answered, refused, perSecond }: OpenLoopMeasured['reads'], wanted: number) =>
+        answered === asked && refused === 0 && perSecond >= wanted * HELD_SHARE
       mixed = {
-        ...measured, held: keptUp(measured.reads, READS_PER_SECOND) && keptUp(measured.holds, HOLDS_PER_SECOND),
-        serverCpuShare: (cpuSecondsOf(server.pid) - serverBefore) / elapsedSeconds, machineBusyShare: busyShare(before, cpuTimes()),
+        ...measured,
+        held: keptUp(measured.reads, READS_PER_SECOND) && keptUp(measured.holds, HOLDS_PER_SECOND),
+        serverCpuShare: (cpuSecondsOf(server.pid) - serverBefore) / elapsedSeconds,
+        machineBusyShare: busyShare(before, cpuTimes()),
       }
     } finally {
       await server.stop()

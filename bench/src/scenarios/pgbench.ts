@@ -14,15 +14,33 @@ export const makePlainStock = async (postgres: Postgres): Promise<Database> => {
   return database
 }
 
-export const measurePlain = async (postgres: Postgres, stocked: Database, { script, hot, clients }: PlainHold, { seconds, warmUpSeconds }: Pace): Promise<Measured> => {
+export const measurePlain = async (
+  postgres: Postgres,
+  stocked: Database,
+  { script, hot, clients }: PlainHold,
+  { seconds, warmUpSeconds }: Pace,
+): Promise<Measured> => {
   const database = await postgres.make('run', stocked)
   try {
     const drive = (forSeconds: number) =>
       run({
-        program: 'pgbench', package: 'postgresql-contrib', env: database.env,
+        program: 'pgbench',
+        package: 'postgresql-contrib',
+        env: database.env,
         args: [
-          '--no-vacuum', '--protocol', 'prepared', '--client', String(clients), '--jobs', String(Math.min(clients, availableParallelism())), '--time', String(forSeconds),
-          '--define', `items=${hot ? 1 : ITEMS}`, '--file', fromRoot(`bench/src/baselines/${script}.sql`),
+          '--no-vacuum',
+          '--protocol',
+          'prepared',
+          '--client',
+          String(clients),
+          '--jobs',
+          String(Math.min(clients, availableParallelism())),
+          '--time',
+          String(forSeconds),
+          '--define',
+          `items=${hot ? 1 : ITEMS}`,
+          '--file',
+          fromRoot(`bench/src/baselines/${script}.sql`),
         ],
       })
     await postgres.settle()

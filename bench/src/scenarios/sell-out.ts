@@ -14,7 +14,11 @@ const ATTEMPTS = 20
 
 export type SoldOut = { readonly units: number; readonly accepted: number; readonly refused: number; readonly wrong: readonly string[] }
 
-export const sellOut = async ({ postgres, audit }: { readonly postgres: Postgres; readonly audit: Auditor }, stocked: Database, { seconds }: Pace): Promise<SoldOut> => {
+export const sellOut = async (
+  { postgres, audit }: { readonly postgres: Postgres; readonly audit: Auditor },
+  stocked: Database,
+  { seconds }: Pace,
+): Promise<SoldOut> => {
   const database = await postgres.make('run', stocked)
   try {
     const servers: Server[] = []
@@ -28,7 +32,9 @@ export const sellOut = async ({ postgres, audit }: { readonly postgres: Postgres
       await first.stock.items.create({ sku: SKU, name: 'The last ones' })
       await first.stock.receipts.create({ location: LOCATION, lines: [{ sku: SKU, quantity: LAST_UNITS }] })
       for (let attempt = 1; refused === 0 && attempt <= ATTEMPTS; attempt += 1) {
-        const driven = await Promise.all(servers.map(({ url }, n) => driveHolds({ url, wanted: { sku: SKU }, seconds, connections: CONNECTIONS_EACH, name: `last-${n}-${attempt}` })))
+        const driven = await Promise.all(
+          servers.map(({ url }, n) => driveHolds({ url, wanted: { sku: SKU }, seconds, connections: CONNECTIONS_EACH, name: `last-${n}-${attempt}` })),
+        )
         for (const one of driven) {
           accepted += one.accepted
           refused += one.refused
@@ -40,8 +46,15 @@ export const sellOut = async ({ postgres, audit }: { readonly postgres: Postgres
     }
     const { holds, wrong } = await audit.check('sold out by two servers', database, accepted)
     return {
-      units: LAST_UNITS, accepted, refused,
-      wrong: [...wrong, ...(holds === LAST_UNITS && available === 0 && refused > 0 ? [] : [`${LAST_UNITS} units were to be sold to the last: ${holds} holds, ${available} left, ${refused} refusals`])],
+      units: LAST_UNITS,
+      accepted,
+      refused,
+      wrong: [
+        ...wrong,
+        ...(holds === LAST_UNITS && available === 0 && refused > 0
+          ? []
+          : [`${LAST_UNITS} units were to be sold to the last: ${holds} holds, ${available} left, ${refused} refusals`]),
+      ],
     }
   } finally {
     await database.drop()

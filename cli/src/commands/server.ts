@@ -9,7 +9,7 @@ const main = fileURLToPath(new URL('../../../server/src/main.ts', import.meta.ur
 
 const commands = {
   up: 'run everything here, with a database of its own',
-  serve: 'run the roles that are named, or all: serve gateway,inventory',
+  serve: 'run everything here, on the database of DATABASE_URL',
   migrate: 'bring the database to the form this version needs',
   verify: 'check that stock levels are what the ledger says',
   rebuild: 'make stock levels anew from the ledger',

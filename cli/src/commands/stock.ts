@@ -157,7 +157,10 @@ function addMoves(parent: Command) {
       const { stock, options, done } = openSession(command, 'move')
       const shipment = await stock.shipments.create({ hold, lines: lines.length === 0 ? undefined : lines, reference }, options)
       const rows = shipment.lines.flatMap(({ sku, allocations }) => allocations.map((allocation) => ({ sku, ...allocation })))
-      done(shipment, () => `Shipment ${shipment.id} of ${typeof shipment.hold === 'string' ? shipment.hold : shipment.hold.id}:\n${table(shippedColumns, rows)}`)
+      done(
+        shipment,
+        () => `Shipment ${shipment.id} of ${typeof shipment.hold === 'string' ? shipment.hold : shipment.hold.id}:\n${table(shippedColumns, rows)}`,
+      )
     })
 
   parent

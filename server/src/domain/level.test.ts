@@ -66,7 +66,7 @@ test('nothing, less than nothing, parts of units and more units than can be coun
 
 test('every item at every location has its own key', () => {
   expect(levelKey(tea, paris)).not.toBe(levelKey(cup, london))
-  const number = fc.integer({ min: 1, max: 999_999 })
+  const number = fc.integer({ min: 1, max: 2 ** 22 - 1 })
   fc.assert(
     fc.property(number, number, number, number, (item, location, otherItem, otherLocation) => {
       const isSame = item === otherItem && location === otherLocation
@@ -74,6 +74,7 @@ test('every item at every location has its own key', () => {
     }),
     { numRuns: 1000 },
   )
-  const largest = levelKey(itemNumber(2_147_483_647), locationNumber(999_999)) // item_id is an int in the database
+  const largest = levelKey(itemNumber(2_147_483_647), locationNumber(2 ** 22 - 1)) // item_id is an int in the database
   expect(Number.isSafeInteger(largest)).toBe(true)
+  expect(() => levelKey(tea, locationNumber(2 ** 22))).toThrow('beyond')
 })

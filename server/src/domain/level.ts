@@ -45,8 +45,14 @@ export const onHand = (level: Level): number => level.available + level.held + l
 /** What may still be promised to a buyer. */
 export const availableToSell = (level: Level): number => Math.max(0, level.available - level.safetyStock)
 
-/** One number for an item at a location, for maps. Locations are far fewer than a million in any cell. */
-export const levelKey = (item: ItemNumber, location: LocationNumber): number => item * 1_000_000 + location
+/** Items are numbered up to 2^31, so this many locations fit beside them into what a number counts exactly. */
+const LOCATIONS = 2 ** 22
+
+/** One number for an item at a location, for maps and for order. No two share one: a location beyond the last that fits is refused. */
+export const levelKey = (item: ItemNumber, location: LocationNumber): number => {
+  if (location >= LOCATIONS) throw new RangeError(`location ${location} is beyond the ${LOCATIONS} that can be told apart`)
+  return item * LOCATIONS + location
+}
 
 const isState = (place: Place): place is StockState => place !== 'supplier' && place !== 'customer' && place !== 'shrinkage'
 

@@ -136,7 +136,8 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const ms = reply.elapsedTime
     // A stream's length is its reader's choice and says nothing about how fast we are.
     if (!operation.streams) counted.observe(reply.statusCode, ms / 1_000)
-    const failed = reply.statusCode >= 500
+    // What is shed or cannot be reached is counted; a line for each would cost more than the answer did.
+    const failed = reply.statusCode >= 500 && reply.statusCode !== 503
     const slow = ms > limits.slowMs && !operation.streams
     if (!failed && !slow && !logRequests) return
     const facts = {

@@ -108,6 +108,8 @@ const ledger = {
 const database = {
   /** Batches in flight, and one to spare for what comes after a lost connection. */
   ledgerPool: 3,
+  /** Keys of callers, and names of items: no long list may keep these waiting. */
+  lookUpPool: 3,
   /** Relay and timers: they wait for their own, never for a request's. */
   backgroundPool: 4,
   /** Nothing on a request's path takes this long unless something is wrong. */

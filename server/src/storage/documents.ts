@@ -4,7 +4,11 @@ import type { Uuid } from '../domain/ids.ts'
 import type { Pool } from './pool.ts'
 
 export type DocumentKind = Exclude<DocumentAnswer['kind'], 'hold'>
-export type WrittenDocument<Kind extends DocumentKind> = { readonly id: Uuid; readonly sequence: number; readonly body: Extract<DocumentAnswer, { kind: Kind }> }
+export type WrittenDocument<Kind extends DocumentKind> = {
+  readonly id: Uuid
+  readonly sequence: number
+  readonly body: Extract<DocumentAnswer, { kind: Kind }>
+}
 
 export const getDocument = async <Kind extends DocumentKind>(pool: Pool, kind: Kind, id: Uuid): Promise<WrittenDocument<Kind> | undefined> => {
   const { rows } = await pool.query({

@@ -21,6 +21,10 @@ export class Fault extends Error {
   }
 }
 
+/** As the unique constraint says it, but before a number of the sequence is used up for nothing. */
+export const taken = (name: string): Fault => new Fault('refused', false, UNIQUE_VIOLATION, new Error(`${name} is there already`))
+export const UNIQUE_VIOLATION = '23505'
+
 /** Nothing when the error is a defect of ours (a statement that cannot run), which must not be retried. */
 export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commit' = 'statement'): Fault | undefined => {
   if (error instanceof Fault) return error

@@ -1,6 +1,7 @@
 // Items: what is stocked.
 import type { ItemNumber } from '../domain/ids.ts'
 import { ms } from './codec.ts'
+import { taken } from './fault.ts'
 import type { Connection, Pool } from './pool.ts'
 
 export type ItemStatus = 'active' | 'archived'
@@ -37,9 +38,11 @@ insert into items as i (sku, name, description, brand, category, price_amount, p
                         status, sequence, created_at, updated_at)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, clock.now, clock.now
   from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock
+ where not exists (select from items as other where other.sku = $1)
 returning ${columns}`,
     valuesOf(item),
   )
+  if (rows[0] === undefined) throw taken(item.sku)
   return itemOf(rows[0])
 }
 

@@ -136,7 +136,10 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         abandon,
         commit: async (changes) => {
           const statements = statementsOf(changes, now)
-          const answers = inOneWrite(connection, () => [...statements.map(([name, text, values]) => run(connection, name, text, values)), connection.query('commit')])
+          const answers = inOneWrite(connection, () => [
+            ...statements.map(([name, text, values]) => run(connection, name, text, values)),
+            connection.query('commit'),
+          ])
           const results = await all(answers, 'commit')
           const tag = results.at(-1)?.command
           if (tag !== 'COMMIT') {

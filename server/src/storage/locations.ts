@@ -1,6 +1,7 @@
 // Locations: the places that hold stock.
 import type { LocationNumber } from '../domain/ids.ts'
 import { ms } from './codec.ts'
+import { taken } from './fault.ts'
 import type { Connection, Pool } from './pool.ts'
 
 export type LocationKind = 'warehouse' | 'store' | 'third_party'
@@ -34,9 +35,11 @@ export const insertLocation = async (connection: Connection, location: LocationF
 insert into locations as l (code, name, kind, priority, address, latitude, longitude, metadata, status, sequence, created_at, updated_at)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, clock.now, clock.now
   from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock
+ where not exists (select from locations as other where other.code = $1)
 returning ${columns}`,
     valuesOf(location),
   )
+  if (rows[0] === undefined) throw taken(location.code)
   return locationOf(rows[0])
 }
 

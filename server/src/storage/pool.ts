@@ -20,13 +20,9 @@ export type Connection = pg.PoolClient
 
 /** A transaction that its process forgot is ended by the server, so that its locks are not kept. */
 const IDLE_IN_TRANSACTION_MS = 5_000
-const CONNECT_TIMEOUT_MS = 5_000
-/**
- * A server that says nothing at all, not even that the time of a statement is up, is cut off or gone: after this many times
- * that limit its connection is closed from here. Otherwise it would be waited for as long as TCP tries, a quarter of an hour.
- * More than once, because in a pipeline a statement waits for those before it.
- */
-const SILENT_STATEMENTS = 3
+const CONNECT_TIMEOUT_MS = 2_000
+/** The server ends a statement by itself. A server that cannot even do that is given up a little later, and its connection with it. */
+const SILENCE_MS = 2_000
 
 export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutMs, applicationName, onBroken }: PoolOptions): Pool => {
   const pool = new pg.Pool({
@@ -38,7 +34,8 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     idleTimeoutMillis: 30_000,
     application_name: applicationName,
     statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs * SILENT_STATEMENTS,
+    ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + SILENCE_MS } : {}),
+    keepAlive: true,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   })

@@ -216,6 +216,11 @@ const check = async (connection: Connection, { name, sql, says }: Rule): Promise
 export const rebuildLevels = async (connection: Connection): Promise<{ levels: number; changed: number }> => {
   await connection.query('lock table stock_levels in exclusive mode')
   const {
+    rows: [kept],
+  } = await connection.query('select h.sequence as head, (select count(*) from events) as events from ledger_head as h')
+  if (kept.events !== kept.head)
+    throw new Error(`only ${kept.events} of ${kept.head} events are here: levels made of a part of the ledger would be wrong, and nothing was changed`)
+  const {
     rows: [{ changed }],
   } = await connection.query(`
 with folded as materialized (select ${folded} from ledger_entries as e group by e.item_id, e.location_id),
@@ -225,7 +230,7 @@ gone as (
   returning 1),
 written as (
   insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
-  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, 0, f.version, to_timestamp(f."updatedAt"::float8 / 1000)
+  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, coalesce((select i.safety_stock from items as i where i.id = f.item), 0), f.version, to_timestamp(f."updatedAt"::float8 / 1000)
     from folded as f
   on conflict (item_id, location_id) do update
      set available = excluded.available, held = excluded.held, committed = excluded.committed, damaged = excluded.damaged,

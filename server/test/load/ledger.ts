@@ -45,8 +45,16 @@ const placeOne = async (stock: Ledger): Promise<void> => {
     actor: 'key_load',
     requestId: 'req_00000000000000000000',
     command: {
-      type: 'PlaceHold', id: uuidV7() as Uuid, lines: [{ item, location: locationNumber(1), quantity: 1 }], mode: 'all_or_nothing', ttlMs: 3_600_000,
-      candidates: [], strategy: 'priority', destination: null, reference: null, metadata: {},
+      type: 'PlaceHold',
+      id: uuidV7() as Uuid,
+      lines: [{ item, location: locationNumber(1), quantity: 1 }],
+      mode: 'all_or_nothing',
+      ttlMs: 3_600_000,
+      candidates: [],
+      strategy: 'priority',
+      destination: null,
+      reference: null,
+      metadata: {},
     },
   })
   if (!outcome.ok) throw new Error(`a hold was refused: ${JSON.stringify(outcome.rejection)}`)
@@ -57,7 +65,7 @@ const drive = async (stock: Ledger, ms: number, latency?: RecordableHistogram): 
   const end = performance.now() + ms
   let placed = 0
   const caller = async () => {
-    for (let before = performance.now(); before < end; ) {
+    for (let before = performance.now(); before < end;) {
       await placeOne(stock)
       const after = performance.now()
       latency?.record(Math.max(1, Math.round((after - before) * 1000)))
@@ -71,13 +79,22 @@ const drive = async (stock: Ledger, ms: number, latency?: RecordableHistogram): 
 
 const faults: unknown[] = []
 const pool = openPool({
-  url, size: limits.database.ledgerPool, pipeline: true, statementTimeoutMs: limits.database.statementMs, lockTimeoutMs: limits.database.lockMs,
-  applicationName: 'holdfast-load', onBroken: (error) => faults.push(error),
+  url,
+  size: limits.database.ledgerPool,
+  pipeline: true,
+  statementTimeoutMs: limits.database.statementMs,
+  lockTimeoutMs: limits.database.lockMs,
+  applicationName: 'holdfast-load',
+  onBroken: (error) => faults.push(error),
 })
 let batches = 0
 let batched = 0
 const stock = ledger({
-  store: postgresStore({ pool, prepare: true }), safetyStockOf: () => 0, limits: limits.ledger, wait: sleep, soon: setImmediate,
+  store: postgresStore({ pool, prepare: true }),
+  safetyStockOf: () => 0,
+  limits: limits.ledger,
+  wait: sleep,
+  soon: setImmediate,
   onBatch: ({ requests }) => {
     batches += 1
     batched += requests
@@ -97,8 +114,17 @@ const cpu = process.cpuUsage(cpuBefore)
 await stock.stop()
 await pool.end()
 
-console.log(JSON.stringify({
-  placed, warmUp, seconds: elapsedMs / 1000, perSecond: (placed / elapsedMs) * 1000,
-  p50Ms: latency.percentile(50) / 1000, p99Ms: latency.percentile(99) / 1000, holdsInABatch: batched / batches,
-  cpuShare: (cpu.user + cpu.system) / 1000 / elapsedMs, rssMiB: process.memoryUsage.rss() / 2 ** 20, faults: faults.map(String),
-}))
+console.log(
+  JSON.stringify({
+    placed,
+    warmUp,
+    seconds: elapsedMs / 1000,
+    perSecond: (placed / elapsedMs) * 1000,
+    p50Ms: latency.percentile(50) / 1000,
+    p99Ms: latency.percentile(99) / 1000,
+    holdsInABatch: batched / batches,
+    cpuShare: (cpu.user + cpu.system) / 1000 / elapsedMs,
+    rssMiB: process.memoryUsage.rss() / 2 ** 20,
+    faults: faults.map(String),
+  }),
+)

@@ -14,10 +14,13 @@ let ending = false
 const end = () => {
   if (ending) return
   ending = true
-  void postgres.stop().then(() => process.exit(0), (error: unknown) => {
-    console.error(error)
-    process.exit(1)
-  })
+  void postgres.stop().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
 }
 process.on('SIGTERM', end)
 process.on('SIGINT', end)

@@ -119,8 +119,8 @@ export type Verification = {
 /** `holdfast verify`: what is wrong in the books, found by a process that trusts nothing but them. */
 export const verifyBooks = async (database: FreshDatabase): Promise<Verification> => {
   const { code, output, errors } = await runCommand(database, ['verify', '--json'])
-  // It ends with 1 when it has found something, and with something else when it could not look.
-  if (code !== 0 && code !== 1) throw new Error(`verify ended with ${code}: ${errors}`)
+  // It ends with 1 when it has found something, and also when it could not look; then it has printed nothing.
+  if (output === '' || (code !== 0 && code !== 1)) throw new Error(`verify ended with ${code}: ${errors}`)
   return JSON.parse(output) as Verification // what verify --json prints
 }
 

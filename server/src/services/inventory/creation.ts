@@ -1,5 +1,5 @@
 // Making what is no stock, an item or a location: once for its key, and refused when there is one already.
-import { Fault } from '../../storage/fault.ts'
+import { Fault, UNIQUE_VIOLATION } from '../../storage/fault.ts'
 import { lookUpKey, rememberKey, type Key } from '../../storage/idempotency.ts'
 import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
 import type { Answer } from '../service.ts'
@@ -42,4 +42,3 @@ const attempt = async <Made extends { readonly sequence: number }, Wire>({ pool,
 }
 
 const isTaken = (error: unknown): boolean => error instanceof Fault && error.sqlState === UNIQUE_VIOLATION
-const UNIQUE_VIOLATION = '23505'

@@ -71,9 +71,7 @@ export const renderHold = (hold: Hold, names: Names): WireHold => ({
 
 const holdLines = (hold: Hold, names: Names): WireHold['lines'] => {
   const lines: WireHold['lines'] = []
-  for (const [index, { item }] of hold.allocations.entries()) {
-    if (hold.allocations[index - 1]?.item === item) continue
-    const allocations = hold.allocations.filter((allocation) => allocation.item === item)
+  for (const [item, allocations] of Map.groupBy(hold.allocations, (allocation) => allocation.item)) {
     lines.push({
       sku: names.sku(item),
       quantity: total(allocations, 'quantity'),

@@ -169,16 +169,21 @@ const instantOf = (text: string): Instant => instant(Date.parse(text))
 
 const levelPlace = (cursor: string): { item: number; location: number } => {
   const match = /^(\d{1,10})\.(\d{1,10})$/.exec(cursor)
-  if (match === null) throw invalidCursor(cursor)
-  return { item: Number(match[1]), location: Number(match[2]) }
+  const [item, location] = [Number(match?.[1]), Number(match?.[2])]
+  if (!(item <= LAST_NUMBER && location <= LAST_NUMBER)) throw invalidCursor(cursor)
+  return { item, location }
 }
 
 const entryPlace = (cursor: string): EntryPlace => {
   const match = /^ent_(\d{1,16})-(\d{1,10})-(\d{1,10})-([a-z_]+)-([a-z_]+)$/.exec(cursor)
   const [from, to] = [match?.[4], match?.[5]]
-  if (match === null || !isPlace(from) || !isPlace(to)) throw invalidCursor(cursor)
-  return { sequence: Number(match[1]), item: Number(match[2]), location: Number(match[3]), from: placeNumber(from), to: placeNumber(to) }
+  const [sequence, item, location] = [Number(match?.[1]), Number(match?.[2]), Number(match?.[3])]
+  if (!isPlace(from) || !isPlace(to) || !Number.isSafeInteger(sequence) || !(item <= LAST_NUMBER && location <= LAST_NUMBER)) throw invalidCursor(cursor)
+  return { sequence, item, location, from: placeNumber(from), to: placeNumber(to) }
 }
+
+/** The largest number that an item or a location can have in the database. */
+const LAST_NUMBER = 2_147_483_647
 const isPlace = (word: string | undefined): word is Place => places.some((place) => place === word)
 
 type WantedLine = { readonly item: ItemNumber; readonly quantity: number; readonly location: StoodLevel['location'] | null }

@@ -52,8 +52,8 @@ export const submitter =
       command = await makeCommand()
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      const before = key && (await rememberedOutcome(pool, key))
-      if (before === undefined) return refused(error.refusal)
+      const before = key && !dryRun && (await rememberedOutcome(pool, key))
+      if (!before) return refused(error.refusal)
       if (!before.outcome.ok) return { ok: false, refusal: await refusalOf(before.outcome.rejection, catalog, nextExpiry), replayed: true }
       const answer = before.outcome.answer as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
       await catalog.remember(itemsOf(answer))
@@ -79,7 +79,9 @@ const refusalOf = async (
   switch (rejection.code) {
     case 'insufficient_stock': {
       await catalog.remember(rejection.shortages.map((shortage) => shortage.item))
-      const shortages = await Promise.all(rejection.shortages.map((shortage) => withExpiry(shortage, catalog, nextExpiry)))
+      const shortages = await Promise.all(
+        rejection.shortages.map((shortage, index) => withExpiry(shortage, catalog, index < EXPIRIES_TOLD ? nextExpiry : nobodyAsks)),
+      )
       return { code: rejection.code, detail: shortages.map(inWords).join('; '), shortages }
     }
     case 'hold_not_found':
@@ -117,9 +119,17 @@ const refusalOf = async (
     case 'overloaded':
       return { code: rejection.code, detail: 'the ledger has more work than it can take; nothing was done, try again with the same key', retryAfterSeconds: 1 }
     case 'unavailable':
-      return { code: rejection.code, detail: 'the database cannot be reached, and whether this was done is not known; the same request with the same key finds out', retryAfterSeconds: 1 }
+      return {
+        code: rejection.code,
+        detail: 'the database cannot be reached, and whether this was done is not known; the same request with the same key finds out',
+        retryAfterSeconds: 1,
+      }
   }
 }
+
+/** Of a long document, only the first shortages say when the next hold expires: each is a question to the database. */
+const EXPIRIES_TOLD = 10
+const nobodyAsks: NextExpiry = () => Promise.resolve(null)
 
 const withExpiry = async (shortage: Shortage, catalog: Catalog, nextExpiry: NextExpiry): Promise<WireShortage> =>
   renderShortage(shortage, catalog, shortage.held === 0 ? null : await nextExpiry(shortage.item, shortage.location))

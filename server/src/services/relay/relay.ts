@@ -32,14 +32,22 @@ export const relay = ({ pool, bus, limits, onFault }: RelayDeps): Service<'relay
   const tell = async (rows: readonly OutboxRow[]): Promise<void> => {
     const [first, last] = [rows[0], rows.at(-1)]
     if (first === undefined || last === undefined) return
-    if (!bus.isHeard()) return removeFromOutbox(pool, rows.map((row) => row.first))
-    for (let after = first.first - 1; after < last.last; ) {
+    if (!bus.isHeard())
+      return removeFromOutbox(
+        pool,
+        rows.map((row) => row.first),
+      )
+    for (let after = first.first - 1; after < last.last;) {
       const events = await eventsAfter(pool, { after, upTo: last.last, types: null, limit: limits.events })
       const end = events.at(-1)
       if (end === undefined) throw new Error(`outbox ${first.first}–${last.last}: no events after ${after}`)
       await bus.publish(events)
       const told = rows.filter((row) => row.last > after && row.last <= end.sequence)
-      if (told.length > 0) await removeFromOutbox(pool, told.map((row) => row.first))
+      if (told.length > 0)
+        await removeFromOutbox(
+          pool,
+          told.map((row) => row.first),
+        )
       after = end.sequence
     }
   }

@@ -143,7 +143,7 @@ create trigger events_append_only before update or delete on events for each row
 create trigger ledger_entries_no_truncate before truncate on ledger_entries for each statement execute function refuse_change();
 create trigger events_no_truncate before truncate on events for each statement execute function refuse_change();
 
--- One partition a month, so that old months can be detached and archived. Made months ahead, by the start and by the timers.
+-- One partition a month: reads of some time look at its months only. Made months ahead, by the start and by the timers.
 -- A month is made beside the ledger and then attached. Made in its place, it would wait for every batch and every long read,
 -- all batches would wait behind it, and with one that has the events and wants the entries it would wait in a ring.
 create function make_month(month date) returns void language plpgsql as $$
