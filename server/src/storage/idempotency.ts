@@ -39,7 +39,7 @@ export const forgetOldKeys = async (pool: Pool, ageMs: number, limit: number): P
     `
 delete from idempotency_keys as k
  where k.ctid = any(array(select old.ctid from idempotency_keys as old
-                           where old.created_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
+                           where old.created_at < (select clock_timestamp()) - make_interval(secs => $1::float8 / 1000)
                            limit $2))`,
     [ageMs, limit],
   )
