@@ -97,7 +97,8 @@ const lane = async ({
       for (let dueMs = startMs() + (made * 1000) / perSecond; made < count && dueMs <= nowMs; dueMs = startMs() + (made * 1000) / perSecond) {
         made += 1
         const request = { dueMs, text: make() }
-        const connection = free.pop()
+        // In turn: a connection that never asks anything is told after ten seconds that its request did not come.
+        const connection = free.shift()
         if (connection) connection.send(request)
         else waiting.push(request)
       }
