@@ -1,5 +1,5 @@
 // Expiry is exact: from its instant on a hold is dead, whoever looks, and no sweeper is needed for it.
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { cup, line, lineAt, london, paris, tea } from '../../test/support/given.ts'
 import {
   accepted,
@@ -213,6 +213,23 @@ test('when the clock of a new database server is behind, time stands still until
 
   expect([first.createdAt, second.createdAt]).toEqual([head?.at, head?.at])
   expect(codeOf(await cell.stock.submit(ask(execution(first))))).toBe('yes')
+  await expectBooksAgree(cell)
+})
+
+test.each([1, -1])('a process whose clock is %i hour off ends no hold early, and keeps none alive', async (hours) => {
+  const cell = await freshCell()
+  await cell.stock.submit(ask(receipt(2)))
+  const lives = await place(cell.stock, 1, { ttlMs: 60_000 })
+  const dies = await place(cell.stock, 1, { ttlMs: SHORT_MS })
+  await untilClockIs(cell.pool, dies.expiresAt)
+  const rightTime = Date.now
+  vi.spyOn(Date, 'now').mockImplementation(() => rightTime() + hours * 3_600_000)
+  onTestFinished(() => void vi.restoreAllMocks())
+
+  expect(codeOf(await cell.stock.submit(ask(execution(lives))))).toBe('yes')
+  expect(codeOf(await cell.stock.submit(ask(execution(dies))))).toBe('hold_expired')
+  const next = await place(cell.stock, 1, { ttlMs: 60_000 })
+  expect(Math.abs(next.createdAt - rightTime())).toBeLessThan(1_800_000)
   await expectBooksAgree(cell)
 })
 

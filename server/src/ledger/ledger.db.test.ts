@@ -11,6 +11,7 @@ import {
   freshCell,
   hold,
   holdIn,
+  LEDGER,
   place,
   receipt,
   rowsOf,
@@ -40,6 +41,36 @@ test('two processes on one database do not promise a unit twice either', async (
 
   expectOnly500(outcomes)
   await expectHeld(cell.pool, 500)
+  await expectBooksAgree(cell)
+})
+
+test('who waits for a shelf that is being filled is answered by what stands when the wait is over', async () => {
+  const cell = await freshCell()
+  await cell.stock.submit(ask(receipt(1)))
+  const mayCommit = Promise.withResolvers<void>()
+  const filling = Promise.withResolvers<void>()
+  const slow = cell.another({
+    between: (store: LedgerStore): LedgerStore => ({
+      open: async (wanted) => {
+        const batch = await store.open(wanted)
+        filling.resolve()
+        return { ...batch, commit: (changes) => mayCommit.promise.then(() => batch.commit(changes)) }
+      },
+    }),
+  })
+  const delivery = slow.submit(ask(receipt(4)))
+  await filling.promise
+
+  const bought = cell.stock.submit(ask(hold(5)))
+  await until(async () => {
+    const waiting = "select from pg_stat_activity as a where a.application_name = $1 and a.datname = current_database() and a.wait_event_type = 'Lock'"
+    return (await rowsOf(cell.pool, waiting, [LEDGER])).length > 0
+  })
+  mayCommit.resolve()
+
+  expect([codeOf(await delivery), codeOf(await bought)]).toEqual(['yes', 'yes'])
+  expect(holdIn(await bought).allocations).toMatchObject([{ quantity: 5, levelVersion: 3 }])
+  expect(cell.faults).toEqual([])
   await expectBooksAgree(cell)
 })
 
