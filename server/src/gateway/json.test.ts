@@ -38,6 +38,17 @@ describe('reading a body', () => {
     expect(errorsOf('{"delta":-0}')).toEqual([{ param: 'delta', message: 'must be 0, not -0' }])
   })
 
+  test('a name that is written twice is refused where it stands: nobody knows which of the two was meant', () => {
+    expect(errorsOf('{"lines":[{"sku":"A"},{"sku":"B","quantity":1,"quantity":2}],"mode":"x","mode":"x"}')).toEqual([
+      { param: 'lines[1].quantity', message: 'is written twice' },
+      { param: 'mode', message: 'is written twice' },
+    ])
+    expect(errorsOf(String.raw`{"metadata":{"a\"b":[1,{"c":2}],"\u0061\"b" : 3}}`)).toEqual([{ param: 'metadata.a"b', message: 'is written twice' }])
+    const fine = { a: { name: ':' }, b: [{ name: '{"a":1,"a":2}' }, { name: '\\"' }, [], null], name: '' }
+    expect(read(JSON.stringify(fine))).toEqual(fine)
+    expect(read(JSON.stringify(fine, undefined, 2))).toEqual(fine)
+  })
+
   test('what PostgreSQL could not keep as it is, is refused', () => {
     expect(errorsOf(String.raw`{"name":"a\u0000b","metadata":{"x":"\ud800"}}`)).toEqual([
       { param: 'name', message: 'must not contain the character NUL or half a surrogate pair' },

@@ -7,12 +7,16 @@ export const readJson = (bytes: Buffer, { faultsTold }: { readonly faultsTold: n
   if (!isUtf8(bytes)) throw unreadable('The body is not text in UTF-8.')
   const text = bytes.toString('utf8')
   const value = parse(text)
+  if (colonsIn(text) !== namesIn(value)) throw untakeable(repeatedIn(text, faultsTold))
   // One pass over the text costs far less than a walk over every value, and most bodies end here.
   if (!doubtful.test(text)) return value
   const faults = faultsIn(text, value, faultsTold)
-  if (faults.length > 0) throw new Refused({ code: 'invalid_request', detail: 'The body has values that cannot be taken as they are.', errors: faults })
+  if (faults.length > 0) throw untakeable(faults)
   return value
 }
+
+const untakeable = (errors: Fault[]): Refused =>
+  new Refused({ code: 'invalid_request', detail: 'The body has values that cannot be taken as they are.', errors })
 
 /**
  * An escaped character (NUL, half a surrogate pair, a hidden __proto__), a number in scientific notation, a minus zero, digits beyond
@@ -49,7 +53,7 @@ const walk = (value: unknown, most: number): Fault[] => {
     else if (typeof current === 'object' && current !== null) {
       if (depth === DEEPEST) return [{ param, message: `is nested more than ${DEEPEST} levels deep` }]
       for (const [key, inner] of Object.entries(current).toReversed()) {
-        const at = Array.isArray(current) ? `${param}[${key}]` : param === '' ? key : `${param}.${key}`
+        const at = within(param, Array.isArray(current) ? Number(key) : key)
         if (key === '__proto__') faults.push({ param: at, message: 'is not known' })
         else if (!isKeepable(key)) faults.push({ param, message: `has a name that ${UNKEEPABLE}` })
         open.push({ value: inner, param: at, depth: depth + 1 })
@@ -59,8 +63,62 @@ const walk = (value: unknown, most: number): Fault[] => {
   return faults
 }
 
+const within = (param: string, place: string | number): string =>
+  typeof place === 'number' ? `${param}[${place}]` : param === '' ? place : `${param}.${place}`
+
 const UNKEEPABLE = 'must not contain the character NUL or half a surrogate pair'
 const isKeepable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
+
+// Of a name that is written twice in one object, JSON.parse keeps the last and says nothing. Each name has a colon behind it, so
+// more colons than names tell of it; counting both costs about as little as a look at each character.
+
+/** Colons outside of strings. */
+const colonsIn = (text: string): number => {
+  let colons = 0
+  let inString = false
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charCodeAt(at)
+    if (character === QUOTE) inString = !inString
+    else if (inString && character === BACKSLASH) at += 1
+    else if (!inString && character === COLON) colons += 1
+  }
+  return colons
+}
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+
+/** Without recursion: whoever sends a tower of brackets must not bring it down. */
+const namesIn = (value: unknown): number => {
+  let names = 0
+  const open = [value]
+  while (open.length > 0) {
+    const current = open.pop()
+    if (typeof current !== 'object' || current === null) continue
+    const inner: unknown[] = Array.isArray(current) ? current : Object.values(current)
+    if (inner !== current) names += inner.length
+    for (const next of inner) if (typeof next === 'object') open.push(next)
+  }
+  return names
+}
+
+/** Where the names stand that are written twice. */
+const repeatedIn = (text: string, most: number): Fault[] => {
+  const faults: Fault[] = []
+  const open: { readonly param: string; readonly names: Set<string>; place: string | number }[] = []
+  for (const [token, name, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\],]/g)) {
+    const inner = open.at(-1)
+    if (token === '{' || token === '[') open.push({ param: inner ? within(inner.param, inner.place) : '', names: new Set(), place: token === '{' ? '' : 0 })
+    else if (token === '}' || token === ']') open.pop()
+    else if (inner !== undefined && token === ',' && typeof inner.place === 'number') inner.place += 1
+    else if (inner !== undefined && name !== undefined && colon !== undefined) {
+      inner.place = JSON.parse(name) as string // it stands between quotes
+      if (inner.names.has(inner.place) && faults.length < most) faults.push({ param: within(inner.param, inner.place), message: 'is written twice' })
+      inner.names.add(inner.place)
+    }
+  }
+  return faults
+}
 
 /** Numbers as they are written, not as they were read: 1e3 is 1000 by then, and 9007199254740993 is another number. */
 const marked = (text: string): unknown => {
