@@ -87,14 +87,11 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
   }
 
   /** The caller's key, checked; refusals name it together with everything else that is wrong. */
-  const checked = (input: OperationInput, key: string | undefined): void => {
+  const checked = (input: OperationInput, key: string | undefined, { raw }: FastifyRequest): void => {
     const faults = validate(input)
-    const badKey = key !== undefined && !isIdempotencyKey(key, limits.idempotencyKeyCharacters)
-    if (faults !== undefined || badKey) {
-      const errors = [
-        ...(badKey ? [{ param: 'Idempotency-Key', message: `must be 1 to ${limits.idempotencyKeyCharacters} printable ASCII characters` }] : []),
-        ...(faults ?? []),
-      ]
+    const badKey = key === undefined ? undefined : keyFault(key, raw, limits.idempotencyKeyCharacters)
+    if (faults !== undefined || badKey !== undefined) {
+      const errors = [...(badKey === undefined ? [] : [{ param: 'Idempotency-Key', message: badKey }]), ...(faults ?? [])]
       throw new Refused({ code: 'invalid_request', detail: summaryOf(errors), errors })
     }
     if (key === undefined && operation.movesStock && !isDryRun(input.query)) {
@@ -108,7 +105,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
   const handle = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const input = inputOf(request)
     const key = takesKey ? keyOf(request) : undefined
-    checked(input, key)
+    checked(input, key, request)
     const call = callOf(request, key)
     if (load.inFlight >= limits.inFlight) throw tooBusy()
 
@@ -124,7 +121,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   const follow = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const input = resumed(inputOf(request), request.headers['last-event-id'])
-    checked(input, undefined)
+    checked(input, undefined, request)
     return streams.follow(request, reply, (signal) => dispatch(operation, input, { ...callOf(request, undefined), signal }), {
       refuse: (refusal) => refuse(request, reply, refusal, deps),
       serialize: serializerOf(reply, operation.status),
@@ -200,7 +197,12 @@ const serializerOf = (reply: FastifyReply, status: number) => {
   return serialize
 }
 
-const isIdempotencyKey = (key: string, longest: number): boolean => key.length <= longest && /^[\x20-\x7e]+$/.test(key)
+const keyFault = (key: string, raw: FastifyRequest['raw'], longest: number): string | undefined => {
+  if (key.length > longest || !/^[\x20-\x7e]+$/.test(key)) return `must be 1 to ${longest} printable ASCII characters`
+  // Two keys have been joined by Node. Whoever asks again with one of them would not find what was done under both.
+  const isJoined = key.includes(', ') && (raw.headersDistinct['idempotency-key']?.length ?? 1) > 1
+  return isJoined ? 'must be sent once' : undefined
+}
 
 const isDryRun = (query: unknown): boolean => (query as { readonly dry_run?: unknown }).dry_run === true // a query is a record
 

@@ -72,9 +72,10 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
-    (_request: FastifyRequest, bytes: Buffer, done: (error: Error | null, body?: unknown) => void) => {
+    (request: FastifyRequest, bytes: Buffer, done: (error: Error | null, body?: unknown) => void) => {
       let body: unknown
       try {
+        checkEncoding(request.headers['content-encoding'])
         body = bytes.length === 0 ? undefined : readJson(bytes, limits)
       } catch (error) {
         return done(error instanceof Error ? error : new Error(String(error)))
@@ -217,6 +218,12 @@ const requestIdOf = ({ headers }: { readonly headers: Readonly<Record<string, st
 }
 /** 100 bits. */
 const REQUEST_ID_LETTERS = 20
+
+/** What is small as JSON need not be packed, and what unpacks to gigabytes must not be. */
+const checkEncoding = (encoding: string | undefined): void => {
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+    throw new Refused({ code: 'unsupported_media_type', detail: `Bodies are sent as they are, not packed: leave out Content-Encoding: ${shown(encoding)}.` })
+}
 
 const cannotListen = (error: unknown, host: string, port: number): unknown => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

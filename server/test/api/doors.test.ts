@@ -1,11 +1,13 @@
 // Who may come in, with what, and what is said to whoever may not: never more than they need to know.
+import { once } from 'node:events'
+import { request as ask, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { text as readAll } from 'node:stream/consumers'
 import { allOperations, problems, rejectionCodes, scopes, type Operation, type RejectionCode, type Scope } from '@holdfast/contract'
 import { responseOf } from '@holdfast/sdk'
 import { afterAll, describe, expect, test } from 'vitest'
 import { problemFault } from '../support/contract-check.ts'
-import { createKey, ownDatabase, runCommand, startServer, until, type Answered, type RequestOptions } from '../support/server.ts'
+import { API_KEY, createKey, ownDatabase, runCommand, startServer, until, type Answered, type RequestOptions } from '../support/server.ts'
 import { stockUp } from '../support/shop.ts'
 
 const database = await ownDatabase()
@@ -85,6 +87,17 @@ test('a key opens what its scope is for and nothing else, for every operation an
   expect(opened).toBe(allOperations.length)
 })
 
+/** Asks for a hold with two keys, each in a line of its own, which fetch would join. */
+const holdWithKeys = async (keys: string[]): Promise<{ readonly status: number | undefined; readonly body: unknown }> => {
+  const asked = ask(`${server.url}/v1/holds`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json', 'idempotency-key': keys },
+  })
+  asked.end(JSON.stringify({ lines }))
+  const [response] = (await once(asked, 'response')) as [IncomingMessage] // says node:http
+  return { status: response.statusCode, body: JSON.parse(await readAll(response)) }
+}
+
 /** A stream that is let in does not end by itself. */
 const statusOf = async ({ method, path, streams }: Operation, { apiKey = '', ...options }: RequestOptions): Promise<number> => {
   if (!streams) return (await server.request(method, exampleOf(path), { ...options, apiKey })).status
@@ -151,6 +164,22 @@ describe('what is no request of ours', () => {
     expect(await wrong('{"lines":[{"sku":" DOOR-1","quantity":1}]}')).toEqual(['lines[0].sku'])
     expect(await wrong('{"lines":[{"sku":"DOOR-1","quantity":1}],"metadata":{"a":"\\ud800"}}')).toEqual(['metadata.a'])
     expect(await wrong(`{"lines":${'['.repeat(5_000)}${']'.repeat(5_000)}}`)).not.toEqual([])
+  })
+
+  test('a body that is compressed', async () => {
+    for (const encoding of ['gzip', 'br', 'identity, gzip'])
+      await refused('unsupported_media_type', 'POST', '/v1/holds', { body: { lines }, idempotencyKey: 'odd', headers: { 'content-encoding': encoding } })
+    const { status } = await server.request('POST', '/v1/holds?dry_run=true', { body: { lines }, headers: { 'content-encoding': 'identity' } })
+    expect(status).toBe(201)
+  })
+
+  test('two keys for one request: nobody knows under which of them it will be asked for again', async () => {
+    expect(await holdWithKeys(['cart-1', 'cart-1'])).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_request', errors: [{ param: 'Idempotency-Key', message: 'must be sent once' }] },
+    })
+    const { status } = await server.request('POST', '/v1/holds', { body: { lines }, idempotencyKey: 'one, with a comma' })
+    expect(status).toBe(201)
   })
 
   test('fields and parameters that are not known, all told at once', async () => {
