@@ -63,7 +63,7 @@ const paste = (printed: string, more: Record<string, string> = {}) =>
       `set -e\n${printed
         .split('\n')
         .filter((line) => /^(HOLD=|curl )/.test(line))
-        .join('\necho\n')}\necho\necho $HOLD`,
+        .join('\n')}\necho $HOLD`,
     ],
     { env: environment(more) },
   )
@@ -87,6 +87,8 @@ test('from nothing: started, three lines pasted, stopped, started again, and all
   const key = /^API key \(shown once\) {2}(hf_\S+)$/m.exec(first)?.[1] ?? ''
   expect(first).toContain(`http://127.0.0.1:${port}`)
   expect(first).toMatch(/^Password \(shown once\) [0-9a-z-]{23}$/m)
+
+  expect(first).toContain(`\nexport HOLDFAST_API_KEY=${key}\n`)
 
   const pasted = await paste(first)
   const lines = pasted.stdout
@@ -113,6 +115,7 @@ test('from nothing: started, three lines pasted, stopped, started again, and all
   expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect(second).not.toContain('shown once')
   expect(second).not.toContain(key)
+  expect(second).not.toContain('export ')
   expect((await read(made.key)).status).toBe(401)
   expect(await (await read(key)).json()).toMatchObject({ id: hold, status: 'executed', lines: [{ shipped: 3 }] })
 

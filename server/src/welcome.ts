@@ -41,11 +41,12 @@ export const tryIt = ({ url, first, demo }: { readonly url: string; readonly fir
   else if (demo) lines.push(`There are 100 units of ${SKU} at ${LOCATION}. These three lines hold three of them, execute the hold, and ship it:`)
   lines.push(
     '',
-    `HOLD=$(curl -s ${url}/v1/holds -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: try-$(date +%s)" -d '{"lines":[{"sku":"${SKU}","quantity":3,"location":"${LOCATION}"}]}' | tee /dev/stderr | sed -n 's/.*"id":"\\(hold_[^"]*\\)".*/\\1/p')`,
-    `curl -s -X POST ${url}/v1/holds/$HOLD/execute -H "Authorization: Bearer ${key}" -H "Idempotency-Key: execute-$HOLD"`,
-    `curl -s ${url}/v1/shipments -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: ship-$HOLD" -d "{\\"hold\\":\\"$HOLD\\"}"`,
-    '',
+    `HOLD=$(curl -sw '\\n' ${url}/v1/holds -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: try-$(date +%s)" -d '{"lines":[{"sku":"${SKU}","quantity":3,"location":"${LOCATION}"}]}' | tee /dev/stderr | sed -n 's/.*"id":"\\(hold_[^"]*\\)".*/\\1/p')`,
+    `curl -sw '\\n' -X POST ${url}/v1/holds/$HOLD/execute -H "Authorization: Bearer ${key}" -H "Idempotency-Key: execute-$HOLD"`,
+    `curl -sw '\\n' ${url}/v1/shipments -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: ship-$HOLD" -d "{\\"hold\\":\\"$HOLD\\"}"`,
     '',
   )
+  if (first.madeKey !== undefined) lines.push('And this one lets the CLI and the replay find the key:', '', `export HOLDFAST_API_KEY=${first.madeKey}`, '')
+  lines.push('')
   return lines.join('\n')
 }
