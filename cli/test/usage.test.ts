@@ -23,6 +23,7 @@ describe('wrong usage', () => {
     ['a dry run of what cannot be tried', ['item', 'create', 'TEA-1', '--dry-run'], '--dry-run is only for commands that move stock'],
     ['a key for a read', ['hold', 'list', '--idempotency-key', 'x'], '--idempotency-key is only for commands that'],
     ['a url that is none', ['hold', 'list', '--url', 'localhost:4000'], 'url must begin with http'],
+    ['a url without a server', ['hold', 'list', '--url', 'shop'], '"shop" does not lead to a server'],
     ['a key no header can carry', ['hold', 'list', '--api-key', 'ключ'], 'apiKey must be'],
   ])('%s ends with 2 and says what is wrong', async (_, args, says) => {
     await using server = await startServer(() => list([]))

@@ -290,8 +290,8 @@ function factsOf({ status, headers }: Response) {
 }
 
 function baseOf(url: string): string {
-  const { protocol } = new URL(url)
-  if (protocol !== 'http:' && protocol !== 'https:') throw new TypeError(`url must begin with http:// or https://, not ${protocol}`)
+  const isAddress = URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+  if (!isAddress) throw new TypeError(`url must begin with http:// or https://, and ${JSON.stringify(url)} does not lead to a server`)
   return url.replace(/\/+$/, '')
 }
 
