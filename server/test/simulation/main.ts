@@ -6,21 +6,27 @@ import { mutants } from './mutants.ts'
 import { run, type Report } from './simulation.ts'
 import { tally } from './tally.ts'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '10000' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    mutant: { type: 'string' },
-    verbose: { type: 'boolean', default: false },
-  },
-})
+const usage = `npm run simulate -- [options]
+
+  --seeds N       histories to run (default 10000)
+  --from N        the seed of the first one (default 1)
+  --seed N        only this one
+  --verbose       what happens in it, line by line
+  --mutant NAME   with a bug planted, to see it found: ${mutants.map(({ name }) => name).join('; ')}
+  --help
+
+Ends with 1 when something was found that must not be. Such a seed is kept in seeds.json, and is run with the tests from then on.
+`
+
+const { values } = options()
+if (values.help) {
+  process.stdout.write(usage)
+  process.exit(0)
+}
 const mutant = values.mutant === undefined ? undefined : mutants.find(({ name }) => name === values.mutant)
-if (values.mutant !== undefined && mutant === undefined)
-  throw new Error(`no mutant is called "${values.mutant}"; there are: ${mutants.map(({ name }) => name).join(', ')}`)
-const first = Number(values.seed ?? values.from)
-const count = values.seed === undefined ? Number(values.seeds) : 1
-if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) throw new Error('seeds are whole numbers')
+if (values.mutant !== undefined && mutant === undefined) refuse(`there is no mutant "${values.mutant}"`)
+const first = whole(values.seed === undefined ? '--from' : '--seed', values.seed ?? values.from)
+const count = values.seed === undefined ? whole('--seeds', values.seeds) : 1
 
 const SHOWN_AT_MOST = 5
 const EVERY = { progress: 1_000, twice: 500 }
@@ -55,6 +61,32 @@ console.log(
 console.log(failed.length === 0 ? 'No violation.' : `${failed.length} of them failed: ${failed.slice(0, 20).join(', ')}${failed.length > 20 ? ', ...' : ''}`)
 if (failed.length > 0 && mutant === undefined) keep(failed)
 process.exitCode = failed.length === 0 ? 0 : 1
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string', default: '10000' },
+        from: { type: 'string', default: '1' },
+        seed: { type: 'string' },
+        mutant: { type: 'string' },
+        verbose: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function whole(option: string, text: string): number {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : refuse(`${option} takes a whole number from 1 on, not "${text}"`)
+}
+
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n\n${usage}`)
+  process.exit(2)
+}
 
 function rate(histories: number): number {
   return Math.round((histories / (performance.now() - began)) * 1_000)
