@@ -46,11 +46,13 @@ const end = async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | 
   return (await exited)[0]
 }
 
-const command = async (...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> => {
+type Ended = { stdout: string; stderr: string; code: number }
+const command = (...args: string[]): Promise<Ended> => commandWith({}, ...args)
+const commandWith = async (more: Record<string, string>, ...args: string[]): Promise<Ended> => {
   try {
-    return { ...(await run(process.execPath, [program, ...args], { env: environment() })), code: 0 }
+    return { ...(await run(process.execPath, [program, ...args], { env: environment(more) })), code: 0 }
   } catch (error) {
-    const { stdout, stderr, code } = error as { stdout: string; stderr: string; code: number } // execFile's own error
+    const { stdout, stderr, code } = error as Ended // execFile's own error
     return { stdout, stderr, code }
   }
 }
@@ -132,9 +134,17 @@ test('from nothing: started, three lines pasted, stopped, started again, and all
 
 test('what is wrong with a command is said, and it ends with 2', async () => {
   expect(await command('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('key create NAME') })
-  for (const wrong of [['nonsense'], [], ['up', 'twice'], ['--nonsense'], ['serve', 'payments']]) {
+  for (const wrong of [['nonsense'], [], ['up', 'twice'], ['--nonsense'], ['serve', 'payments'], ['key', 'create', ''], ['key', 'create', ' ']]) {
     const { code, stderr } = await command(...wrong)
     expect([wrong, code]).toEqual([wrong, 2])
     expect(stderr).toMatch(/^holdfast: .*\nholdfast --help says what there is\.\n$/)
+  }
+})
+
+test('a data directory that cannot be made is said in a sentence', async () => {
+  for (const directory of ['/dev/null/holdfast', program]) {
+    const { code, stderr } = await commandWith({ HOLDFAST_DATA_DIR: directory }, 'up')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^holdfast: The data directory .* cannot be used: .*HOLDFAST_DATA_DIR\.\n$/)
   }
 })

@@ -192,6 +192,7 @@ const keys = async (pool: Pool, [verb, subject, ...more]: readonly string[], val
   const json = values.json === true
   if (more.length > 0) throw new UsageError(`key ${verb} does not take ${more.join(' ')}`)
   if (verb === 'create' && subject !== undefined) {
+    if (subject.trim() === '') throw new UsageError('a key needs a name, by which it is found when it is to be revoked')
     const made = await createKey(pool, {
       name: subject,
       scopes: scopesOf(values.scope),

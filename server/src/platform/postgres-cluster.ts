@@ -310,8 +310,17 @@ async function run(
 
 /** Makes the data directory if need be and gives its real path. */
 export function prepareDataDirectory(dataDir: string): string {
-  const isNew = mkdirSync(dataDir, { recursive: true }) !== undefined
+  const isNew = makeDirectory(dataDir)
   // Others may pass through, which PostgreSQL's account must, but not look around.
   if (isNew) chmodSync(dataDir, 0o711)
   return realpathSync(dataDir)
+}
+
+function makeDirectory(directory: string): boolean {
+  try {
+    return mkdirSync(directory, { recursive: true }) !== undefined
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`The data directory ${directory} cannot be used: ${why}. Name another one with HOLDFAST_DATA_DIR.`, { cause: error })
+  }
 }
