@@ -1,4 +1,5 @@
-import { mkdtempSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,4 +49,21 @@ test.each([
 ])('an allowed import is let through: %s, %s', (file, source) => {
   const [found] = importsOf(source)
   expect(found && violation(file, found)).toBeUndefined()
+})
+
+test.each(['domain', 'ledger'])('in %s nothing asks for the time or for chance: what it is given is all it knows', (folder) => {
+  const place = mkdtempSync(join(tmpdir(), 'holdfast-pure-'))
+  try {
+    mkdirSync(join(place, 'server/src', folder), { recursive: true })
+    copyFileSync(join(root, '.oxlintrc.json'), join(place, '.oxlintrc.json'))
+    const file = join(place, 'server/src', folder, 'rule.ts')
+    for (const wish of ['Date.now()', 'new Date()', 'Math.random()', 'crypto.randomUUID()', 'performance.now()', 'process.env']) {
+      writeFileSync(file, `export const found = (): unknown => ${wish}\n`)
+      const { status, stdout } = spawnSync(join(root, 'node_modules/.bin/oxlint'), [], { cwd: place, encoding: 'utf8' })
+      expect([wish, status]).toEqual([wish, 1])
+      expect(stdout).toContain('no-restricted-')
+    }
+  } finally {
+    rmSync(place, { recursive: true })
+  }
 })
