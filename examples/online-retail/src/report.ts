@@ -63,11 +63,15 @@ export const verificationInWords = ({ levels, onHand, differences, audit }: Veri
         : [`${grouped(faults.length)} of them are wrong:`, ...shown(faults, (fault) => `  ${fault}`)]),
     )
   }
-  if (differences.length === 0) return [...told, `Verified: ${grouped(levels)} levels, ${units(onHand)} on hand, every one as the file says.`].join('\n')
+  if (differences.length === 0) {
+    const verdict = audit === undefined || audit.faults.length === 0 ? 'Verified' : 'The levels alone are right'
+    const source = audit === undefined ? 'as the file says' : 'as these documents add up to'
+    return [...told, `${verdict}: ${grouped(levels)} levels, ${units(onHand)} on hand, every one ${source}.`].join('\n')
+  }
 
   const rows = differences.slice(0, SHOWN_FAULTS).map(({ sku, location, expected, found }) => [sku, location, expected, ...counts.map((count) => found[count])])
   told.push(
-    `DIFFERENT: ${grouped(differences.length)} of ${grouped(levels)} levels are not as the file says.`,
+    `DIFFERENT: ${grouped(differences.length)} of ${grouped(levels)} levels are not ${audit === undefined ? 'as the file says' : 'as these documents add up to'}.`,
     columns([['sku', 'location', 'expected', 'on hand', 'available', 'held', 'committed', 'damaged', 'quality', 'incoming'], ...rows]),
     ...more(differences.length),
   )

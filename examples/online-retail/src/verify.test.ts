@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { planner } from './plan.ts'
+import { verificationInWords } from './report.ts'
 import { audit, type StockDocument } from './verify.ts'
 
 // Half of 10 and half of 6, to begin with. One purchase of both, one of the first alone, a return and a write-off.
@@ -65,3 +66,11 @@ describe('the documents of a replay with scarce stock', () => {
 function document(kind: StockDocument['kind'], reference: string, changes: Record<string, number>): StockDocument {
   return { kind, id: reference, reference, sequence: 0, lines: Object.entries(changes).map(([sku, change]) => ({ sku, location: 'DUB', change })) }
 }
+
+test('what is verified is said to be so by the file, or by the documents where the file cannot know', () => {
+  const levels = { levels: 2, onHand: 7, differences: [] }
+  expect(verificationInWords({ ...levels, audit: undefined })).toBe('Verified: 2 levels, 7 units on hand, every one as the file says.')
+  const audit = { documents: 3, purchases: { shipped: 1, units: 5, rejected: 1 }, writtenOff: 0, faults: [] }
+  expect(verificationInWords({ ...levels, audit })).toContain('\nVerified: 2 levels, 7 units on hand, every one as these documents add up to.')
+  expect(verificationInWords({ ...levels, audit: { ...audit, faults: ['more shipped than there was'] } })).not.toContain('Verified')
+})
