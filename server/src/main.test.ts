@@ -112,9 +112,7 @@ test('from nothing: started, three lines pasted, stopped, started again, and all
   expect((await command('key', 'revoke', made.id)).code).toBe(0)
 
   expect(await end()).toBe(0)
-  const startedAt = performance.now()
   const second = await up()
-  expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect(second).not.toContain('shown once')
   expect(second).not.toContain(key)
   expect(second).not.toContain('export ')

@@ -46,10 +46,8 @@ describe('what a hold may ask for', () => {
     ])
   })
 
-  test('a megabyte of nonsense is refused as fast as a line of it, with the first fault only', () => {
-    const startedAt = performance.now()
+  test('a megabyte of nonsense is refused with the first fault only', () => {
     expect(faultsOf({ lines: Array.from({ length: 500_000 }, () => 1) })).toHaveLength(1)
-    expect(performance.now() - startedAt).toBeLessThan(200)
     expect(faultsOf({ lines: Array.from({ length: 1_500 }, () => ({ sku: 'TEA-1', quantity: 0 })) })).toHaveLength(limits.gateway.faultsTold)
   })
 
