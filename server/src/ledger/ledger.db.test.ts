@@ -1,5 +1,5 @@
 // Many buyers at once, over one and over several processes.
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { cup, line, lineAt, london, tea } from '../../test/support/given.ts'
 import {
   accepted,
@@ -87,6 +87,25 @@ test('buyers who name the same items in another order do not wait for each other
   expect(outcomes.filter((outcome) => outcome.ok)).toHaveLength(120)
   expect(new Set(outcomes.map(codeOf))).toEqual(new Set(['yes', 'insufficient_stock']))
   expect(sqlStatesOf(cell.faults)).not.toContain('40P01')
+  await expectBooksAgree(cell)
+})
+
+test('who wants what nobody else is buying does not wait for those who do', async () => {
+  const cell = await freshCell()
+  await cell.stock.submit(ask(receipt([line(tea, 10), line(cup, 10)])))
+  const somebody = await cell.pool.connect()
+  onTestFinished(() => somebody.release())
+  await somebody.query('begin')
+  await somebody.query('select from stock_levels as l where l.item_id = $1 for update', [tea])
+  const first = cell.stock.submit(ask(hold([lineAt(london, tea, 1)])))
+  await until(() => cell.stock.load().inFlight === 1)
+
+  const second = cell.stock.submit(ask(hold([lineAt(london, tea, 1)])))
+  const another = cell.stock.submit(ask(hold([lineAt(london, cup, 1)])))
+
+  expect(codeOf(await another)).toBe('yes')
+  await somebody.query('commit')
+  expect([codeOf(await first), codeOf(await second)]).toEqual(['yes', 'yes'])
   await expectBooksAgree(cell)
 })
 

@@ -1,6 +1,7 @@
 // The one way in which stock changes. Requests that arrive while a transaction is under way form the next one.
-import type { Uuid } from '../domain/ids.ts'
-import type { ItemNumber } from '../domain/ids.ts'
+import { needsOf } from '../domain/decide.ts'
+import type { ItemNumber, Uuid } from '../domain/ids.ts'
+import { levelKey } from '../domain/level.ts'
 import { Fault } from '../storage/fault.ts'
 import type { LedgerStore } from '../storage/ledger-store.ts'
 import { runBatch, type LedgerRejection, type Outcome, type Request } from './batch.ts'
@@ -56,12 +57,21 @@ export type Ledger = {
 
 export type { LedgerRejection, Outcome, Request }
 
-type Waiting = { readonly request: Request; readonly answer: (outcome: LedgerOutcome) => void; readonly fail: (error: unknown) => void; deferrals: number }
+type Waiting = {
+  readonly request: Request
+  /** What its batch will lock or write, as far as the request names it: a hold, a caller's key, and levels by their number. */
+  readonly locks: readonly (Uuid | number)[]
+  readonly answer: (outcome: LedgerOutcome) => void
+  readonly fail: (error: unknown) => void
+  deferrals: number
+}
 
 export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFault }: LedgerDeps): Ledger => {
-  const waiting: Waiting[] = []
+  let waiting: Waiting[] = []
   /** What is to be decided again, with the expiries it waits for: before everything else. */
   const again: Waiting[][] = []
+  /** What each batch under way has locked, or is about to. */
+  const locked = new Set<ReadonlySet<Uuid | number>>()
   let inFlight = 0
   let woken = false
   let stopped = false
@@ -75,8 +85,12 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
       woken = false
       while (inFlight < limits.inFlight && (again.length > 0 || waiting.length > 0)) {
         inFlight += 1
-        void run(again.shift() ?? nextBatch()).finally(() => {
+        const batch = again.shift() ?? nextBatch()
+        const locks = new Set(batch.flatMap((entry) => entry.locks))
+        locked.add(locks)
+        void run(batch).finally(() => {
           inFlight -= 1
+          locked.delete(locks)
           if (again.length > 0 || waiting.length > 0) wake()
           else if (inFlight === 0) for (const resolve of idle.splice(0)) resolve()
         })
@@ -84,15 +98,37 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
     })
   }
 
+  /**
+   * What waits longest. While another batch is under way, what needs nothing that it has locked goes first, so that the two work
+   * side by side; the few that were passed over lead the next one. If that leaves less than half a batch, everybody wants the
+   * same, and the batch is made in order: to stand behind those locks is better than to begin when they are given back.
+   */
   const nextBatch = (): Waiting[] => {
+    const inOrder = taken(() => true)
+    if (locked.size === 0) return leave(inOrder)
+    const sets = [...locked]
+    const free = taken(({ locks }) => !locks.some((lock) => sets.some((set) => set.has(lock))))
+    return leave(free.length * 2 < inOrder.length ? inOrder : free)
+  }
+
+  /** The first of those that wait, as many as fit into one batch. */
+  const taken = (fits: (entry: Waiting) => boolean): Waiting[] => {
+    const batch: Waiting[] = []
     let lines = 0
-    let count = 0
-    for (const { request } of waiting) {
-      lines += linesOf(request)
-      if (count === limits.batch || (count > 0 && lines > limits.batchLines)) break
-      count += 1
+    for (const entry of waiting) {
+      if (batch.length === limits.batch) break
+      if (!fits(entry)) continue
+      lines += linesOf(entry.request)
+      if (batch.length > 0 && lines > limits.batchLines) break
+      batch.push(entry)
     }
-    return waiting.splice(0, count)
+    return batch
+  }
+
+  const leave = (batch: Waiting[]): Waiting[] => {
+    const going = new Set(batch)
+    waiting = waiting.filter((entry) => !going.has(entry))
+    return batch
   }
 
   /**
@@ -162,7 +198,7 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
       if (stopped) return Promise.resolve(NOT_TAKEN.unavailable)
       if (waiting.length >= limits.queue) return Promise.resolve(NOT_TAKEN.overloaded)
       return new Promise((resolve, reject) => {
-        waiting.push({ request, answer: resolve, fail: reject, deferrals: 0 })
+        waiting.push({ request, locks: locksOf(request), answer: resolve, fail: reject, deferrals: 0 })
         wake()
       })
     },
@@ -186,10 +222,19 @@ const NOT_TAKEN = {
 /** Nobody waits for the answer of an expiry: if it fails, the hold is still due and the next one who looks expires it. */
 const expiry = (id: Uuid): Waiting => ({
   request: { command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'expiry' },
+  locks: [id],
   answer: () => undefined,
   fail: () => undefined,
   deferrals: 0,
 })
+
+const locksOf = ({ command, key }: Request): (Uuid | number)[] => {
+  const { hold, levels } = needsOf(command)
+  const locks: (Uuid | number)[] = levels.map(({ item, location }) => levelKey(item, location))
+  if (hold !== null) locks.push(hold)
+  if (key) locks.push(key.key)
+  return locks
+}
 
 const linesOf = ({ command }: Request): number => {
   if (!('lines' in command) || command.lines === null) return 1
