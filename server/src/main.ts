@@ -1,5 +1,6 @@
 // The program: `up` brings everything with it, `serve` joins a database that is there, the others do one thing and end.
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { scopes as allScopes, type Scope } from '@holdfast/contract'
 import { app } from './app.ts'
 import { ConfigError, readConfig, unknownVariables, type Config } from './config.ts'
@@ -7,6 +8,7 @@ import { rebuild, ruleCount, verify } from './ledger/verify.ts'
 import { openDatabase } from './platform/database.ts'
 import { runningDatabase } from './platform/running-database.ts'
 import { endOnSignals } from './platform/lifecycle.ts'
+import { limits } from './platform/limits.ts'
 import { openLog, type Logger } from './platform/log.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
 import { migrate } from './storage/migrate.ts'
@@ -115,6 +117,7 @@ const say = (json: boolean, facts: unknown, words: string) => process.stdout.wri
 
 /** Runs until it is asked to stop. */
 const serve = async (config: Config, log: Logger, { welcome }: { readonly welcome: boolean }): Promise<number> => {
+  setFlagsFromString(`--heap-growing-percent=${limits.memory.heapGrowthPercent}`)
   const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
   let running: ReturnType<typeof app> | undefined
   const stop = async (): Promise<boolean> => {
