@@ -77,7 +77,106 @@ export const jsonOrNull = (value: object): string | null => {
   return null
 }
 
-/** An array parameter of numbers, as PostgreSQL writes it: much cheaper than to have the driver look at each value. */
-export const numbers = (values: readonly (number | null)[]): string => `{${values.map((value) => value ?? 'null').join(',')}}`
-/** An array parameter of words that need no quoting: uuids and enums. */
-export const words = (values: readonly (string | null)[]): string => `{${values.map((value) => value ?? 'null').join(',')}}`
+/**
+ * Array parameters as PostgreSQL itself keeps them. As text each value would be written out, quoted and read again, which was a
+ * tenth of what a hold costs both sides.
+ */
+export const int2s = (values: readonly number[]): Buffer => numbers(values, INT2, 2)
+export const int4s = (values: readonly (number | null)[]): Buffer => numbers(values, INT4, 4)
+export const int8s = (values: readonly (number | null)[]): Buffer => numbers(values, INT8, 8)
+export const texts = (values: readonly (string | null)[]): Buffer => strings(values, TEXT)
+export const jsons = (values: readonly (string | null)[]): Buffer => strings(values, JSON_TYPE)
+
+export const uuids = (values: readonly (Uuid | null)[]): Buffer => {
+  const { bytes, view } = arrayOf(values.length, UUID, values.length * (LENGTH_BYTES + UUID_BYTES), values.includes(null))
+  let at = HEADER_BYTES
+  for (const uuid of values) {
+    view.setInt32(at, uuid === null ? NULL_LENGTH : UUID_BYTES)
+    at += LENGTH_BYTES
+    if (uuid === null) continue
+    const end = at + UUID_BYTES
+    for (let n = 0; n < uuid.length; n += 2) {
+      if (uuid.charCodeAt(n) === DASH) n += 1
+      bytes[at] = (digitOf(uuid.charCodeAt(n)) << 4) | digitOf(uuid.charCodeAt(n + 1))
+      at += 1
+    }
+    if (at !== end) throw new RangeError(`${uuid} is no uuid`)
+  }
+  return bytes.subarray(0, at)
+}
+
+/** Words of ours that need no quoting are cheaper as text: they are short, and joining them is one step. */
+export const words = (values: readonly string[]): string => `{${values.join(',')}}`
+
+const numbers = (values: readonly (number | null)[], type: number, size: 2 | 4 | 8): Buffer => {
+  const { bytes, view } = arrayOf(values.length, type, values.length * (LENGTH_BYTES + size), values.includes(null))
+  let at = HEADER_BYTES
+  for (const value of values) {
+    view.setInt32(at, value === null ? NULL_LENGTH : size)
+    at += LENGTH_BYTES
+    if (value === null) continue
+    if (size === 2) view.setInt16(at, inRange(value, 2 ** 15))
+    else if (size === 4) view.setInt32(at, inRange(value, 2 ** 31))
+    else {
+      const high = Math.floor(inRange(value, 2 ** 53) / 2 ** 32)
+      view.setInt32(at, high)
+      view.setUint32(at + 4, value - high * 2 ** 32)
+    }
+    at += size
+  }
+  return bytes.subarray(0, at)
+}
+
+const strings = (values: readonly (string | null)[], type: number): Buffer => {
+  let length = 0
+  for (const value of values) length += LENGTH_BYTES + (value === null ? 0 : Buffer.byteLength(value))
+  const { bytes, view } = arrayOf(values.length, type, length, values.includes(null))
+  let at = HEADER_BYTES
+  for (const value of values) {
+    const written = value === null ? NULL_LENGTH : bytes.write(value, at + LENGTH_BYTES)
+    view.setInt32(at, written)
+    at += LENGTH_BYTES + Math.max(0, written)
+  }
+  return bytes
+}
+
+const INT2 = 21
+const INT4 = 23
+const INT8 = 20
+const TEXT = 25
+const JSON_TYPE = 114
+const UUID = 2950
+const UUID_BYTES = 16
+const DASH = 0x2d
+/** How many dimensions, whether any is null, of which type, how many, and the number of the first. */
+const HEADER_BYTES = 20
+const LENGTH_BYTES = 4
+const NULL_LENGTH = -1
+
+const arrayOf = (count: number, type: number, length: number, hasNull: boolean): { bytes: Buffer; view: DataView } => {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + length)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  view.setInt32(0, 1)
+  view.setInt32(4, hasNull ? 1 : 0)
+  view.setInt32(8, type)
+  view.setInt32(12, count)
+  view.setInt32(16, 1)
+  return { bytes, view }
+}
+
+/** A number that does not fit is refused here as PostgreSQL would refuse it, and never cut off. */
+const inRange = (value: number, end: number): number => {
+  if (!Number.isSafeInteger(value) || value < -end || value >= end) throw new RangeError(`${value} does not fit its column`)
+  return value
+}
+
+const digits = new Int8Array(128).fill(-1)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  digits[digit.charCodeAt(0)] = value
+  digits[digit.toUpperCase().charCodeAt(0)] = value
+}
+const digitOf = (code: number): number => {
+  const value = digits[code] ?? -1
+  if (value < 0) throw new RangeError('this is no uuid')
+  return value
+}

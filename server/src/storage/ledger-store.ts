@@ -8,7 +8,23 @@ import type { ItemNumber, LocationNumber, Uuid } from '../domain/ids.ts'
 import type { Level } from '../domain/level.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import type pg from 'pg'
-import { documentNumber, holdColumns, holdOf, jsonOrNull, ms, numbers, placeNumber, words, type EntryDocument, type HoldRow } from './codec.ts'
+import {
+  documentNumber,
+  holdColumns,
+  holdOf,
+  int2s,
+  int4s,
+  int8s,
+  jsonOrNull,
+  jsons,
+  ms,
+  placeNumber,
+  texts,
+  uuids,
+  words,
+  type EntryDocument,
+  type HoldRow,
+} from './codec.ts'
 import { Fault, faultOf } from './fault.ts'
 import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
 
@@ -98,15 +114,15 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
       }
 
       const { holds, levels, keys } = wanted
-      const places = [numbers(levels.map((level) => level.item)), numbers(levels.map((level) => level.location))]
+      const places = [int4s(levels.map((level) => level.item)), int4s(levels.map((level) => level.location))]
       const [, held, stood, remembered, clock] = await all(
         inOneWrite(connection, () => [
           connection.query('begin'),
-          holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [words(holds)]),
+          holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [uuids(holds)]),
           holds.length === 0
             ? run(connection, 'lock-levels', lockLevels, places)
-            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [...places, words(holds)]),
-          run(connection, 'look-up-keys', lookUpKeys, [words(keys)]),
+            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [...places, uuids(holds)]),
+          run(connection, 'look-up-keys', lookUpKeys, [uuids(keys)]),
           run(connection, 'read-clock', readClock, []),
         ]),
         'statement',
@@ -130,7 +146,7 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
       return {
         ...loaded,
         due: async (items, limit) => {
-          const [answer] = await all([run(connection, 'due-holds', dueHolds, [now, numbers(items), limit])], 'statement')
+          const [answer] = await all([run(connection, 'due-holds', dueHolds, [now, int4s(items), limit])], 'statement')
           return (answer?.rows ?? []).map((row: { id: Uuid }) => row.id)
         },
         abandon,
@@ -233,16 +249,16 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'insert-holds',
       insertHolds,
       [
-        words(newHolds.map((hold) => hold.id)),
-        numbers(newHolds.map((hold) => hold.version)),
+        uuids(newHolds.map((hold) => hold.id)),
+        int4s(newHolds.map((hold) => hold.version)),
         words(newHolds.map((hold) => hold.status)),
         words(newHolds.map((hold) => hold.mode)),
-        numbers(newHolds.map((hold) => hold.expiresAt)),
-        numbers(newHolds.map((hold) => hold.endedAt)),
-        newHolds.map((hold) => hold.reference),
-        newHolds.map((hold) => jsonOrNull(hold.metadata)),
-        newHolds.map((hold) => JSON.stringify(hold.allocations)),
-        newHolds.map((hold) => jsonOrNull(hold.shortages)),
+        int8s(newHolds.map((hold) => hold.expiresAt)),
+        int8s(newHolds.map((hold) => hold.endedAt)),
+        texts(newHolds.map((hold) => hold.reference)),
+        jsons(newHolds.map((hold) => jsonOrNull(hold.metadata))),
+        jsons(newHolds.map((hold) => JSON.stringify(hold.allocations))),
+        jsons(newHolds.map((hold) => jsonOrNull(hold.shortages))),
         now,
       ],
     ])
@@ -251,12 +267,12 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'update-holds',
       updateHolds,
       [
-        words(changedHolds.map((hold) => hold.id)),
-        numbers(changedHolds.map((hold) => hold.version)),
+        uuids(changedHolds.map((hold) => hold.id)),
+        int4s(changedHolds.map((hold) => hold.version)),
         words(changedHolds.map((hold) => hold.status)),
-        numbers(changedHolds.map((hold) => hold.expiresAt)),
-        numbers(changedHolds.map((hold) => hold.endedAt)),
-        changedHolds.map((hold) => JSON.stringify(hold.allocations)),
+        int8s(changedHolds.map((hold) => hold.expiresAt)),
+        int8s(changedHolds.map((hold) => hold.endedAt)),
+        jsons(changedHolds.map((hold) => JSON.stringify(hold.allocations))),
         changedHolds.length,
       ],
     ])
@@ -265,16 +281,16 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'insert-levels',
       insertLevels,
       [
-        numbers(newLevels.map((l) => l.item)),
-        numbers(newLevels.map((l) => l.location)),
-        numbers(newLevels.map((l) => l.available)),
-        numbers(newLevels.map((l) => l.held)),
-        numbers(newLevels.map((l) => l.committed)),
-        numbers(newLevels.map((l) => l.damaged)),
-        numbers(newLevels.map((l) => l.quality_control)),
-        numbers(newLevels.map((l) => l.incoming)),
-        numbers(newLevels.map((l) => l.safetyStock)),
-        numbers(newLevels.map((l) => l.version)),
+        int4s(newLevels.map((l) => l.item)),
+        int4s(newLevels.map((l) => l.location)),
+        int8s(newLevels.map((l) => l.available)),
+        int8s(newLevels.map((l) => l.held)),
+        int8s(newLevels.map((l) => l.committed)),
+        int8s(newLevels.map((l) => l.damaged)),
+        int8s(newLevels.map((l) => l.quality_control)),
+        int8s(newLevels.map((l) => l.incoming)),
+        int8s(newLevels.map((l) => l.safetyStock)),
+        int8s(newLevels.map((l) => l.version)),
         now,
       ],
     ])
@@ -283,21 +299,21 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'update-levels',
       updateLevels,
       [
-        numbers(changedLevels.map(({ before }) => before.item)),
-        numbers(changedLevels.map(({ before }) => before.location)),
-        numbers(changedLevels.map(({ before }) => before.version)),
-        numbers(changedLevels.map(({ before, after }) => after.version - before.version)),
-        numbers(changedLevels.map(({ before, after }) => after.available - before.available)),
-        numbers(changedLevels.map(({ before, after }) => after.held - before.held)),
-        numbers(changedLevels.map(({ before, after }) => after.committed - before.committed)),
-        numbers(changedLevels.map(({ before, after }) => after.damaged - before.damaged)),
-        numbers(changedLevels.map(({ before, after }) => after.quality_control - before.quality_control)),
-        numbers(changedLevels.map(({ before, after }) => after.incoming - before.incoming)),
+        int4s(changedLevels.map(({ before }) => before.item)),
+        int4s(changedLevels.map(({ before }) => before.location)),
+        int8s(changedLevels.map(({ before }) => before.version)),
+        int8s(changedLevels.map(({ before, after }) => after.version - before.version)),
+        int8s(changedLevels.map(({ before, after }) => after.available - before.available)),
+        int8s(changedLevels.map(({ before, after }) => after.held - before.held)),
+        int8s(changedLevels.map(({ before, after }) => after.committed - before.committed)),
+        int8s(changedLevels.map(({ before, after }) => after.damaged - before.damaged)),
+        int8s(changedLevels.map(({ before, after }) => after.quality_control - before.quality_control)),
+        int8s(changedLevels.map(({ before, after }) => after.incoming - before.incoming)),
         now,
         changedLevels.length,
       ],
     ])
-  if (replayedKeys.length > 0) statements.push(['count-replays', countReplays, [words(replayedKeys)]])
+  if (replayedKeys.length > 0) statements.push(['count-replays', countReplays, [uuids(replayedKeys)]])
   if (told.length === 0) {
     if (newKeys.length > 0) statements.push(keysStatement('insert-keys-without-events', insertKeysWithoutEvents, newKeys, now))
     return statements
@@ -309,11 +325,11 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
     [
       words(told.map(({ accepted }) => accepted.event.type)),
       words(told.map(({ accepted }) => accepted.event.subject.kind)),
-      words(told.map(({ accepted }) => accepted.event.subject.id)),
-      numbers(told.map(({ accepted }) => accepted.event.subject.version)),
-      told.map(({ actor }) => actor),
-      told.map(({ requestId }) => requestId),
-      told.map(({ accepted }) => JSON.stringify(accepted.event.data)),
+      texts(told.map(({ accepted }) => accepted.event.subject.id)),
+      int4s(told.map(({ accepted }) => accepted.event.subject.version)),
+      texts(told.map(({ actor }) => actor)),
+      texts(told.map(({ requestId }) => requestId)),
+      jsons(told.map(({ accepted }) => JSON.stringify(accepted.event.data))),
       now,
     ],
   ])
@@ -323,15 +339,15 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'insert-entries',
       insertEntries,
       [
-        numbers(entries.map(({ index }) => index)),
-        numbers(entries.map(({ entry }) => entry.item)),
-        numbers(entries.map(({ entry }) => entry.location)),
-        numbers(entries.map(({ entry }) => entry.levelVersion)),
-        numbers(entries.map(({ entry }) => entry.quantity)),
-        numbers(entries.map(({ entry }) => placeNumber(entry.from))),
-        numbers(entries.map(({ entry }) => placeNumber(entry.to))),
-        numbers(entries.map(({ document }) => documentNumber(document.kind))),
-        words(entries.map(({ document }) => document.id)),
+        int4s(entries.map(({ index }) => index)),
+        int4s(entries.map(({ entry }) => entry.item)),
+        int4s(entries.map(({ entry }) => entry.location)),
+        int8s(entries.map(({ entry }) => entry.levelVersion)),
+        int8s(entries.map(({ entry }) => entry.quantity)),
+        int2s(entries.map(({ entry }) => placeNumber(entry.from))),
+        int2s(entries.map(({ entry }) => placeNumber(entry.to))),
+        int2s(entries.map(({ document }) => documentNumber(document.kind))),
+        uuids(entries.map(({ document }) => document.id)),
         now,
         told.length,
       ],
@@ -342,12 +358,12 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
       'insert-documents',
       insertDocuments,
       [
-        numbers(documents.map(({ index }) => index)),
-        words(documents.map(({ id }) => id)),
+        int4s(documents.map(({ index }) => index)),
+        uuids(documents.map(({ id }) => id)),
         words(documents.map(({ answer }) => answer.kind)),
-        words(documents.map(({ hold }) => hold)),
-        documents.map(({ reference }) => reference),
-        documents.map(({ answer }) => JSON.stringify(answer)),
+        uuids(documents.map(({ hold }) => hold)),
+        texts(documents.map(({ reference }) => reference)),
+        jsons(documents.map(({ answer }) => JSON.stringify(answer))),
         told.length,
       ],
     ])
@@ -360,10 +376,10 @@ const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], n
   name,
   text,
   [
-    words(newKeys.map(({ key }) => key)),
-    words(newKeys.map(({ fingerprint }) => fingerprint)),
-    numbers(newKeys.map(({ remembers }) => ('told' in remembers ? remembers.told : null))),
-    newKeys.map(({ remembers }) => ('outcome' in remembers ? JSON.stringify(remembers.outcome) : null)),
+    uuids(newKeys.map(({ key }) => key)),
+    uuids(newKeys.map(({ fingerprint }) => fingerprint)),
+    int4s(newKeys.map(({ remembers }) => ('told' in remembers ? remembers.told : null))),
+    jsons(newKeys.map(({ remembers }) => ('outcome' in remembers ? JSON.stringify(remembers.outcome) : null))),
     now,
     ...(told === undefined ? [] : [told]),
   ],

@@ -2,7 +2,7 @@
 import type { ItemNumber, LocationNumber } from '../domain/ids.ts'
 import type { Level } from '../domain/level.ts'
 import type { Instant } from '../domain/instant.ts'
-import { ms, numbers } from './codec.ts'
+import { int4s, ms } from './codec.ts'
 import type { Connection, Pool } from './pool.ts'
 
 export type StoodLevel = Level & { readonly updatedAt: number | null }
@@ -23,7 +23,7 @@ select head.sequence, head.now, ${columns}
   from head
   left join stock_levels as l on l.item_id = any($1::int[])
  order by l.item_id, l.location_id`,
-    values: [numbers(items)],
+    values: [int4s(items)],
   })
   return { levels: rows.filter((row) => row.item !== null), sequence: rows[0].sequence, now: rows[0].now }
 }
@@ -91,7 +91,7 @@ select head.sequence, head.now, page.*, coalesce(l.safety_stock, 0) as "safetySt
 const state = (number: number) =>
   `sum(case when e.to_state = ${number} then e.quantity else 0 end - case when e.from_state = ${number} then e.quantity else 0 end)::bigint`
 
-/** A level as the sum of its entries. The numbers of the states are those of codec.ts. */
+/** A level as the sum of its entries. The int4s of the states are those of codec.ts. */
 export const folded = `e.item_id as item, e.location_id as location, ${state(1)} as available, ${state(2)} as held, ${state(3)} as committed,
          ${state(4)} as damaged, ${state(5)} as quality_control, ${state(6)} as incoming,
          max(e.level_version) as version, ${ms('max(e.occurred_at)')} as "updatedAt"`
