@@ -1,6 +1,6 @@
 // Many buyers at once, over one and over several processes.
 import { expect, onTestFinished, test } from 'vitest'
-import { cup, line, lineAt, london, tea } from '../../test/support/given.ts'
+import { cup, line, lineAt, london, pot, tea } from '../../test/support/given.ts'
 import {
   accepted,
   ask,
@@ -106,6 +106,28 @@ test('who wants what nobody else is buying does not wait for those who do', asyn
   expect(codeOf(await another)).toBe('yes')
   await somebody.query('commit')
   expect([codeOf(await first), codeOf(await second)]).toEqual(['yes', 'yes'])
+  await expectBooksAgree(cell)
+})
+
+test('who wants two things is not overtaken by those who want one of them', async () => {
+  const cell = await freshCell()
+  await cell.stock.submit(ask(receipt([line(tea, 10), line(cup, 10), line(pot, 10)])))
+  const somebody = await cell.pool.connect()
+  onTestFinished(() => somebody.release())
+  await somebody.query('begin')
+  await somebody.query('select from stock_levels as l where l.item_id = $1 for update', [tea])
+  const first = cell.stock.submit(ask(hold([lineAt(london, tea, 1)])))
+  await until(() => cell.stock.load().inFlight === 1)
+
+  const both = cell.stock.submit(ask(hold([lineAt(london, tea, 1), lineAt(london, cup, 1)])))
+  const one = cell.stock.submit(ask(hold([lineAt(london, cup, 1)])))
+  const others = [1, 2].map(() => cell.stock.submit(ask(hold([lineAt(london, pot, 1)]))))
+  expect((await Promise.all(others)).map(codeOf)).toEqual(['yes', 'yes'])
+  await somebody.query('commit')
+
+  expect(codeOf(await first)).toBe('yes')
+  const versionOfCups = (outcome: Awaited<typeof one>) => holdIn(outcome).allocations.find((allocation) => allocation.item === cup)?.levelVersion
+  expect([versionOfCups(await both), versionOfCups(await one)]).toEqual([2, 3])
   await expectBooksAgree(cell)
 })
 

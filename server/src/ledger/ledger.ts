@@ -100,14 +100,20 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
 
   /**
    * What waits longest. While another batch is under way, what needs nothing that it has locked goes first, so that the two work
-   * side by side; the few that were passed over lead the next one. If that leaves less than half a batch, everybody wants the
-   * same, and the batch is made in order: to stand behind those locks is better than to begin when they are given back.
+   * side by side; the few that were passed over lead the next one, and nobody behind them takes what they wait for. If that leaves
+   * less than half a batch, everybody wants the same, and the batch is made in order: to stand behind those locks is better than
+   * to begin when they are given back.
    */
   const nextBatch = (): Waiting[] => {
     const inOrder = taken(() => true)
     if (locked.size === 0) return leave(inOrder)
-    const sets = [...locked]
-    const free = taken(({ locks }) => !locks.some((lock) => sets.some((set) => set.has(lock))))
+    const passedOver = new Set<Uuid | number>()
+    const busy = [...locked, passedOver]
+    const free = taken(({ locks }) => {
+      const isFree = !locks.some((lock) => busy.some((set) => set.has(lock)))
+      if (!isFree) for (const lock of locks) passedOver.add(lock)
+      return isFree
+    })
     return leave(free.length * 2 < inOrder.length ? inOrder : free)
   }
 
