@@ -60,6 +60,7 @@ const action = <const Name extends string, const Body extends TSchema>(verb: Nam
     path: `/v1/holds/{id}/${verb}`,
     service: 'inventory',
     scope: 'holds:write',
+    reach: 'own_locations',
     input: { params, query: closed({ ...dryRun }), body },
     output: hold,
     status: 200,
@@ -75,6 +76,7 @@ export const holds = {
     path: '/v1/holds',
     service: 'inventory',
     scope: 'holds:write',
+    reach: 'own_locations',
     input: {
       query: closed({ ...dryRun }),
       body: closed({
@@ -98,6 +100,7 @@ export const holds = {
     path: '/v1/holds',
     service: 'inventory',
     scope: 'holds:read',
+    reach: 'own_locations',
     input: { query: page({ status: Type.Optional(holdStatus), reference: Type.Optional(reference), sku: Type.Optional(sku) }) },
     output: list(hold),
     status: 200,
@@ -111,6 +114,7 @@ export const holds = {
     path: '/v1/holds/{id}',
     service: 'inventory',
     scope: 'holds:read',
+    reach: 'own_locations',
     input: { params },
     output: hold,
     status: 200,

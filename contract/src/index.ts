@@ -26,6 +26,7 @@ export type Operations = typeof operations
 export const allOperations: readonly Operation[] = Object.values(operations).flatMap((resource) => Object.values(resource) as Operation[]) // each value is made by operation()
 
 export * from './operation.ts'
+export * from './permissions.ts'
 export * from './problems.ts'
 export * from './schema.ts'
 export { item } from './items.ts'

@@ -1,10 +1,7 @@
 // One entry of the table of operations. Routes, validation, OpenAPI, the SDK's types and calls between roles all come from it.
 import type { Static, TObject, TSchema } from 'typebox'
+import type { Scope } from './permissions.ts'
 import type { RejectionCode } from './problems.ts'
-
-export type Scope = 'items:read' | 'items:write' | 'stock:read' | 'stock:adjust' | 'holds:read' | 'holds:write' | 'audit:read'
-
-export const scopes: readonly Scope[] = ['items:read', 'items:write', 'stock:read', 'stock:adjust', 'holds:read', 'holds:write', 'audit:read']
 
 export type Operation = {
   /** `resource.verb`, unique: `holds.place`. */
@@ -14,8 +11,16 @@ export type Operation = {
   /** With parameters in braces: `/v1/holds/{id}/execute`. */
   readonly path: string
   /** The role that answers it. */
-  readonly service: 'inventory'
-  readonly scope: Scope
+  readonly service: 'inventory' | 'identity' | 'webhooks'
+  /** What the caller needs. `anyone` needs no credentials; `person` needs to be signed in, whatever their role. */
+  readonly scope: Scope | 'anyone' | 'person'
+  /**
+   * What of the organisation it concerns, for callers who are restricted to some locations.
+   * `own_locations`  the handler answers for the caller's locations and no others
+   * `everywhere`     stock or settings of all locations: refused to callers who are restricted
+   * `nowhere`        no location's stock: the restriction does not matter
+   */
+  readonly reach: 'own_locations' | 'everywhere' | 'nowhere'
   /** A body that requires nothing may be left out: the handler is given `{}`. */
   readonly input: { readonly params?: TObject; readonly query?: TObject; readonly body?: TSchema }
   readonly output: TSchema
@@ -27,6 +32,8 @@ export type Operation = {
   readonly movesStock: boolean
   /** True: the answer is a stream of server-sent events, not one JSON document. */
   readonly streams?: true
+  /** It will go: from when it is discouraged, when it ends, and what to use instead. Told in headers with every answer. */
+  readonly deprecated?: { readonly since: string; readonly sunset?: string; readonly successor?: string }
 }
 
 type Read<Schema> = Schema extends TSchema ? Static<Schema> : object

@@ -96,6 +96,7 @@ export const stockLevels = {
     path: '/v1/stock_levels',
     service: 'inventory',
     scope: 'stock:read',
+    reach: 'own_locations',
     input: {
       query: page({
         sku: Type.Optional(sku),
@@ -120,6 +121,7 @@ export const stockLevels = {
     path: '/v1/stock_levels/{sku}',
     service: 'inventory',
     scope: 'stock:read',
+    reach: 'own_locations',
     input: { params: closed({ sku }), query: closed({ ...minSequence }) },
     output: itemStock,
     status: 200,
@@ -135,7 +137,8 @@ export const availabilities = {
     method: 'GET',
     path: '/v1/availability/{sku}',
     service: 'inventory',
-    scope: 'stock:read',
+    scope: 'availability:read',
+    reach: 'own_locations',
     input: { params: closed({ sku }), query: closed({ ...minSequence }) },
     output: availability,
     status: 200,
@@ -148,7 +151,8 @@ export const availabilities = {
     method: 'POST',
     path: '/v1/availability',
     service: 'inventory',
-    scope: 'stock:read',
+    scope: 'availability:read',
+    reach: 'own_locations',
     input: {
       query: closed({ ...minSequence }),
       body: closed({ skus: Type.Optional(Type.Array(sku, bulk)), lines: Type.Optional(Type.Array(wantedLine, bulk)), ...sourcing }),
@@ -168,6 +172,7 @@ export const ledgerEntries = {
     path: '/v1/ledger_entries',
     service: 'inventory',
     scope: 'stock:read',
+    reach: 'own_locations',
     input: {
       query: page({
         sku: Type.Optional(sku),

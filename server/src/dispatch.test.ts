@@ -1,9 +1,9 @@
 import { operations } from '@holdfast/contract'
 import { expect, test } from 'vitest'
 import { dispatcher } from './dispatch.ts'
-import type { Service } from './services/service.ts'
+import { anyone, type Service } from './services/service.ts'
 
-const call = { caller: { principal: 'shop', scopes: new Set<never>() }, requestId: 'req_1' }
+const call = { caller: anyone, origin: { address: '127.0.0.1', userAgent: null }, requestId: 'req_1' }
 const idle = { start: async () => undefined, stop: async () => undefined }
 
 test('an operation goes to the service that answers it', async () => {

@@ -18,9 +18,19 @@ export const keyIn = (authorization: string | undefined): string => {
 /** Let in, or refused. An unknown, a revoked and an expired key are told the same. */
 export const admitted = (caller: Caller | undefined, operation: Operation): Caller => {
   if (caller === undefined) throw wrongKey()
-  if (!caller.scopes.has(operation.scope)) {
-    throw new Refused({ code: 'permission_denied', detail: `${operation.name} needs the scope ${operation.scope}, which this key does not have.` })
-  }
+  const { scope, reach, name } = operation
+  if (scope === 'person' && caller.person === undefined)
+    throw new Refused({ code: 'permission_denied', detail: `${name} is for people who are signed in, not for keys.` })
+  if (scope !== 'person' && scope !== 'anyone' && !caller.scopes.has(scope))
+    throw new Refused({
+      code: 'permission_denied',
+      detail: `${name} needs the scope ${scope}, which ${caller.person === undefined ? 'this key' : `the role ${caller.person.role}`} does not have.`,
+    })
+  if (reach === 'everywhere' && caller.locations !== null)
+    throw new Refused({
+      code: 'permission_denied',
+      detail: `${name} concerns all locations, and this caller is restricted to ${[...caller.locations].join(', ')}.`,
+    })
   return caller
 }
 

@@ -181,9 +181,7 @@ const operationText = (operation: Operation): Html =>
     <h3 id="${operationId(operation)}">${operation.summary}</h3>
     <p class="path"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> <code>${operation.path}</code></p>
     <p>
-      Needs the scope
-      <code>${operation.scope}</code
-      >.${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}
+      ${neededBy(operation)}${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}
     </p>
     ${fieldTable('In the path', fieldsOf(operation.input.params), true)}${fieldTable('In the query', fieldsOf(operation.input.query), true)}${fieldTable('In the body', fieldsOf(operation.input.body), true)}
     <pre tabindex="0"><code>${curlOf(operation)}</code></pre>
@@ -196,6 +194,9 @@ const operationText = (operation: Operation): Html =>
   </article> `
 
 const codeLink = (code: RejectionCode): Html => html`<a href="/docs/problems/${code}"><code>${code}</code></a>`
+
+const neededBy = ({ scope }: Operation) =>
+  scope === 'anyone' ? html`For anyone: needs no key.` : scope === 'person' ? html`For people who are signed in.` : html`Needs the scope <code>${scope}</code>.`
 
 /** A command that can be pasted once HOLDFAST_URL and HOLDFAST_API_KEY are set. */
 export const curlOf = (operation: Operation): string => {

@@ -24,9 +24,9 @@ export const stubGateway = (answer: (asked: Asked) => Promise<Answer<unknown>> |
       return answer(one)
     },
     identify: (key): Caller | undefined => {
-      if (key === KEY) return { principal: 'shop', scopes: new Set(scopes) }
+      if (key === KEY) return { principal: 'shop', scopes: new Set(scopes), locations: null }
       const some = key.split('+').filter((word): word is Scope => scopes.some((scope) => scope === word))
-      return some.length > 0 ? { principal: 'part', scopes: new Set(some) } : undefined
+      return some.length > 0 ? { principal: 'part', scopes: new Set(some), locations: null } : undefined
     },
     log: openLog({ level: 'debug', to: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) } }), // pino writes objects
     metrics: openMetrics({ process: false }),

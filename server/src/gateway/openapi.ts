@@ -67,7 +67,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
     summary: operation.summary,
     description: describe(operation),
     tags: [tagOf(operation)],
-    security: [{ apiKey: [] }],
+    security: operation.scope === 'anyone' ? [] : [{ apiKey: [] }],
     'x-scope': operation.scope,
     parameters: [
       ...parameters(input.params, 'path', components),
@@ -103,7 +103,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
 
 const describe = ({ scope, movesStock, streams }: Operation): string =>
   [
-    `Needs the scope \`${scope}\`.`,
+    scope === 'anyone' ? 'For anyone: needs no key.' : scope === 'person' ? 'For people who are signed in.' : `Needs the scope \`${scope}\`.`,
     movesStock ? 'Moves stock: takes an `Idempotency-Key`, and with `dry_run=true` decides and answers without changing anything.' : '',
     streams ? 'The answer does not end until the reader leaves.' : '',
   ]

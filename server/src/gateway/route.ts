@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import type { Answer, Call, Caller, Refusal } from '../services/service.ts'
+import { anyone, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
 import { admitted, identityAway, keyIn, type Identify } from './authenticate.ts'
 import { problemBody, PROBLEM_TYPE, Refused, statusOf } from './problem.ts'
 import { queryReaderOf } from './query.ts'
@@ -53,6 +53,10 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     let caller: ReturnType<Identify>
     try {
       checkAddress(request.raw.url ?? '', limits.urlBytes)
+      if (operation.scope === 'anyone') {
+        request.caller = anyone
+        return done()
+      }
       caller = identify(keyIn(request.headers.authorization))
       if (!(caller instanceof Promise)) request.caller = admitted(caller, operation)
     } catch (error) {
@@ -182,7 +186,8 @@ const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<u
 const callOf = (request: FastifyRequest, idempotencyKey: string | undefined): Call => {
   const { caller, id: requestId } = request
   if (caller === null) throw new Error('a request reached its handler without a caller')
-  return idempotencyKey === undefined ? { caller, requestId } : { caller, requestId, idempotencyKey }
+  const origin = { address: request.ip, userAgent: request.headers['user-agent'] ?? null }
+  return idempotencyKey === undefined ? { caller, requestId, origin } : { caller, requestId, origin, idempotencyKey }
 }
 
 const keyOf = (request: FastifyRequest): string | undefined => {

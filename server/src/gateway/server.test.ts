@@ -268,7 +268,9 @@ describe('load and logs', () => {
   })
 
   test('a key that has to be looked up first is served the same', async () => {
-    const slow = stubGateway(undefined, { identify: async (key) => (key === KEY ? { principal: 'shop', scopes: new Set(scopes) } : undefined) })
+    const slow = stubGateway(undefined, {
+      identify: async (key) => (key === KEY ? { principal: 'shop', scopes: new Set(scopes), locations: null } : undefined),
+    })
     expect((await slow.app.inject({ method: 'GET', url: '/v1/items', headers: headers() })).statusCode).toBe(200)
     expect((await slow.app.inject({ method: 'GET', url: '/v1/items', headers: { authorization: 'Bearer hf_other' } })).statusCode).toBe(401)
     await slow.stop()

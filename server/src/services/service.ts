@@ -1,11 +1,27 @@
 // What a service is to the rest of the house: a name, the operations it answers, and when it starts and stops.
-import type { InputOf, Operation, Operations, OutputOf, RejectionCode, Scope } from '@holdfast/contract'
+import type { InputOf, Operation, Operations, OutputOf, RejectionCode, Role, Scope } from '@holdfast/contract'
 
 /** Who asks. `principal` is the owner of idempotency keys: it stays the same when an API key is rotated. */
-export type Caller = { readonly principal: string; readonly scopes: ReadonlySet<Scope> }
+export type Caller = {
+  readonly principal: string
+  readonly scopes: ReadonlySet<Scope>
+  /** The codes of the only locations that it may work with; null: all of them. */
+  readonly locations: ReadonlySet<string> | null
+  /** A person who is signed in; absent: a program with a key. */
+  readonly person?: { readonly id: string; readonly session: string; readonly role: Role }
+  /** Requests a second that the key may make; absent: the limit is the gateway's own. */
+  readonly rate?: { readonly limit: number; readonly windowSeconds: number } | 'unlimited'
+}
+
+/** Whoever asks without credentials, for the operations that are for anyone. */
+export const anyone: Caller = { principal: 'anyone', scopes: new Set(), locations: new Set() }
+
+/** From where a request came, as far as the proxies that are trusted say. */
+export type Origin = { readonly address: string; readonly userAgent: string | null }
 
 export type Call = {
   readonly caller: Caller
+  readonly origin: Origin
   readonly requestId: string
   /** Present and well formed on every operation that moves stock; may be present on other POSTs. */
   readonly idempotencyKey?: string
@@ -24,9 +40,12 @@ export type Refusal = {
   readonly retryAfterSeconds?: number
 }
 
+/** A person has signed in: the gateway gives the token to the browser as a cookie. Or out: it takes the cookie away. */
+export type SessionChange = { readonly token: string; readonly maxAgeSeconds: number } | 'ended'
+
 export type Answer<Body> =
   /** `sequence` becomes Stock-Sequence, `replayed` becomes Idempotent-Replayed. */
-  | { readonly ok: true; readonly body: Body; readonly sequence?: number; readonly replayed?: boolean }
+  | { readonly ok: true; readonly body: Body; readonly sequence?: number; readonly replayed?: boolean; readonly session?: SessionChange }
   | { readonly ok: false; readonly refusal: Refusal; readonly replayed?: boolean }
 
 export type Handler<O extends Operation> = (

@@ -40,7 +40,7 @@ describe('the first start', () => {
   test('makes one administrator and one key with every scope, and keeps only their hashes', async () => {
     const first = await makeFirstOnes(pool, nobody)
     expect(first.admin?.email).toBe('admin@localhost')
-    expect(await watched().who.identify(first.madeKey ?? '')).toEqual({ principal: 'owner', scopes: new Set(scopes) })
+    expect(await watched().who.identify(first.madeKey ?? '')).toEqual({ principal: 'owner', scopes: new Set(scopes), locations: null })
 
     const {
       rows: [user],

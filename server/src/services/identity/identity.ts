@@ -1,6 +1,6 @@
 // Who a key belongs to, answered from memory for a few seconds at most; and who the first ones are.
 import { timingSafeEqual } from 'node:crypto'
-import { scopes as allScopes, type Scope } from '@holdfast/contract'
+import { scopes as allScopes, withIncluded, type Scope } from '@holdfast/contract'
 import { LRUCache } from 'lru-cache'
 import type { IdentityLimits } from '../../platform/limits.ts'
 import { randomPassword, uuidV7 } from '../../platform/random.ts'
@@ -72,7 +72,7 @@ export const identity = ({ pool, limits, onFault, now = () => performance.now() 
       return undefined
     }
     const before = known.peek(text)
-    const caller = { principal: row.principal, scopes: new Set(allScopes.filter((scope) => row.scopes.includes(scope))) }
+    const caller = { principal: row.principal, scopes: new Set(withIncluded(row.scopes)), locations: null }
     known.set(text, { id: row.id, caller, askedAt, askedAgainAt: 0, used: before?.used ?? true })
     return caller
   }
