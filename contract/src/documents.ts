@@ -1,5 +1,5 @@
 // The documents that move stock in one step: receipts, adjustments, shipments, returns.
-import { Type, type TProperties } from 'typebox'
+import { Type } from 'typebox'
 import { hold } from './holds.ts'
 import { operation } from './operation.ts'
 import {
@@ -23,13 +23,13 @@ import {
   version,
 } from './schema.ts'
 import { stockStates } from './stock.ts'
+import { documentCaller as caller, linesOf } from './work.ts'
 
-const linesOf = <Line extends TProperties>(line: Line) => Type.Array(closed(line), { minItems: 1, maxItems: MAX_LINES })
-const caller = { reference: Type.Optional(reference), metadata: Type.Optional(metadata) }
 const common = { reference: nullable(Type.String()), metadata, created_at: instant, sequence: Type.Integer() }
 const moved = { sku: Type.String(), quantity: count, level_version: version }
 
-const adjustable = ['available', 'quality_control', 'damaged'] as const
+/** States that a person may move units between, and that what arrives may be put into. */
+export const adjustable = ['available', 'quality_control', 'damaged'] as const
 export const adjustmentReasons = ['correction', 'count', 'damaged', 'expired', 'found', 'lost', 'quality', 'stolen', 'other'] as const
 
 export const receipt = Type.Object({

@@ -22,6 +22,11 @@ import {
 import { sourcing } from './stock.ts'
 
 const holdStatus = oneOf(['active', 'executed', 'released', 'expired', 'canceled'])
+const customer = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  description: "Who buys, in the caller's words: an account's id. Needed for items that have a purchase limit.",
+})
 const holdMode = oneOf(['all_or_nothing', 'best_effort'])
 
 const counts = { quantity: count, held: count, committed: count, shipped: count, released: count }
@@ -30,6 +35,7 @@ export const hold = Type.Object({
   object: Type.Literal('hold'),
   id: Type.String(),
   status: holdStatus,
+  customer: nullable(Type.String()),
   reference: nullable(Type.String()),
   mode: holdMode,
   lines: Type.Array(
@@ -84,13 +90,14 @@ export const holds = {
         ttl_seconds: Type.Optional(ttlSeconds),
         mode: Type.Optional(holdMode),
         ...sourcing,
+        customer: Type.Optional(customer),
         reference: Type.Optional(reference),
         metadata: Type.Optional(metadata),
       }),
     },
     output: hold,
     status: 201,
-    rejections: ['not_found', 'insufficient_stock', 'ttl_out_of_range', 'item_archived', 'location_inactive'],
+    rejections: ['not_found', 'insufficient_stock', 'ttl_out_of_range', 'item_archived', 'location_inactive', 'purchase_limit_exceeded'],
     movesStock: true,
   }),
   list: operation({
@@ -101,7 +108,9 @@ export const holds = {
     service: 'inventory',
     scope: 'holds:read',
     reach: 'own_locations',
-    input: { query: page({ status: Type.Optional(holdStatus), reference: Type.Optional(reference), sku: Type.Optional(sku) }) },
+    input: {
+      query: page({ status: Type.Optional(holdStatus), reference: Type.Optional(reference), sku: Type.Optional(sku), customer: Type.Optional(customer) }),
+    },
     output: list(hold),
     status: 200,
     rejections: ['not_found'],

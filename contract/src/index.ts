@@ -1,11 +1,14 @@
 // The table of all operations: the public face of Holdfast, and the one barrel.
 import { adjustments, receipts, returns, shipments } from './documents.ts'
+import { counts } from './counts.ts'
 import { events } from './events.ts'
 import { holds } from './holds.ts'
+import { inboundShipments } from './inbound-shipments.ts'
 import { items } from './items.ts'
 import { locations } from './locations.ts'
 import type { Operation } from './operation.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
+import { transfers } from './transfers.ts'
 
 export const operations = {
   items,
@@ -15,6 +18,9 @@ export const operations = {
   holds,
   shipments,
   returns,
+  transfers,
+  inbound_shipments: inboundShipments,
+  counts,
   stock_levels: stockLevels,
   availability: availabilities,
   ledger_entries: ledgerEntries,
@@ -34,4 +40,7 @@ export { location } from './locations.ts'
 export { availability, availabilityAnswer, itemStock, ledgerEntry, places, stockLevel, stockStates, strategies } from './stock.ts'
 export { adjustment, adjustmentReasons, receipt, returned, shipment } from './documents.ts'
 export { hold } from './holds.ts'
+export { transfer } from './transfers.ts'
+export { inboundShipment } from './inbound-shipments.ts'
+export { count as stockCount } from './counts.ts'
 export { event, eventTypes } from './events.ts'

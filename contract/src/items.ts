@@ -9,6 +9,17 @@ const price = closed({
   currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.' }),
 })
 const attributes = pairs(100, 'What the item is like: colour, size, …')
+const purchaseLimit = closed(
+  {
+    quantity: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+    window_seconds: Type.Integer({
+      minimum: 1,
+      maximum: 31_622_400,
+      description: 'Holds placed within this time count, whatever has become of them but release and expiry.',
+    }),
+  },
+  { description: 'How many units one customer may buy within a time.' },
+)
 const text = (maxLength: number) => Type.String({ maxLength })
 
 export const item = Type.Object({
@@ -24,6 +35,7 @@ export const item = Type.Object({
   metadata,
   safety_stock: count,
   reorder_point: nullable(count),
+  purchase_limit: nullable(purchaseLimit),
   status: itemStatus,
   version,
   created_at: instant,
@@ -39,7 +51,10 @@ const changeable = {
   attributes: Type.Optional(attributes),
   metadata: Type.Optional(metadata),
   safety_stock: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000, description: 'Kept back from sale at every location.' })),
-  reorder_point: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 1_000_000_000 }))),
+  reorder_point: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 1_000_000_000, description: 'At or below it the item is low at a location, and stock.low is told.' })),
+  ),
+  purchase_limit: Type.Optional(nullable(purchaseLimit)),
 }
 const params = closed({ sku })
 

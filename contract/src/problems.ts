@@ -18,6 +18,7 @@ export const problems = {
   quantity_exceeds_remaining: { status: 409, retryable: false, title: 'More was asked than is left' },
   version_conflict: { status: 409, retryable: false, title: 'The version has moved on' },
   already_exists: { status: 409, retryable: false, title: 'It exists already' },
+  invalid_state: { status: 409, retryable: false, title: 'The document is past this step, or not there yet' },
   location_not_empty: { status: 409, retryable: false, title: 'The location still has stock' },
   idempotency_key_in_use: { status: 409, retryable: true, title: 'A request with this key is under way' },
   payload_too_large: { status: 413, retryable: false, title: 'The request is too large' },

@@ -6,7 +6,7 @@ import { closed, count, expand, id, instant, list, locationCode, minSequence, nu
 
 export const stockStates = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
 /** The states of stock, and the world outside that it comes from and goes to. */
-export const places = [...stockStates, 'supplier', 'customer', 'shrinkage'] as const
+export const places = [...stockStates, 'supplier', 'customer', 'shrinkage', 'transit'] as const
 
 const counts = {
   on_hand: count,

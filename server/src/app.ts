@@ -61,7 +61,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
   const stock = ledger({
     store: postgresStore({ pool: ledgerPool, prepare: config.database.prepare }),
-    safetyStockOf: items.safetyStockOf,
+    thresholdsOf: items.thresholdsOf,
     limits: limits.ledger,
     wait: sleep,
     soon: setImmediate,

@@ -41,6 +41,7 @@ import {
   type Step,
   type Stock,
 } from '../../test/support/given.ts'
+import { unasked } from '../../test/support/batch.ts'
 import { decide, needsOf, type Command } from './decide.ts'
 import { total, type Line, type PlaceHold } from './hold.ts'
 import { itemNumber, type ItemNumber, type LocationNumber } from './ids.ts'
@@ -412,6 +413,7 @@ describe('what must be locked before a command can be decided', () => {
               expect(locked).toContain(levelKey(item, where))
               return view.level(item, where)
             },
+            ...unasked,
             hold: (id) => {
               expect(id).toBe(needs.hold)
               return view.hold(id)

@@ -4,13 +4,24 @@ import type { Hold } from './hold.ts'
 import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
 import { moved, type Entry, type Level, type Place } from './level.ts'
 import type { Rejection } from './rejection.ts'
+import type { Work, WorkKind } from './work.ts'
 
 /** What a rule may look at: the locked state of the ledger, as the commands before it in the batch left it. */
 export type StockView = {
   /** The same object for the same level, for as long as one command is decided. */
   level(item: ItemNumber, location: LocationNumber): Level
   hold(id: Uuid): Hold | undefined
+  work<Kind extends WorkKind>(kind: Kind, id: Uuid): Extract<Work, { kind: Kind }> | undefined
+  /** The document that has this unique name already. */
+  workNamed(unique: Uuid): Uuid | undefined
+  /** Units on the shelf as the ledger's sequence `asOf` left them. */
+  shelfAsOf(item: ItemNumber, location: LocationNumber, asOf: number): number
+  /** Units of an item that a customer has bought or holds, of holds placed within the window. */
+  bought(purchase: Purchase): number
 }
+
+/** An item that a customer may have only so much of. */
+export type Purchase = { readonly customer: string; readonly item: ItemNumber; readonly windowMs: number }
 
 export type Accepted = {
   readonly ok: true
@@ -22,6 +33,8 @@ export type Accepted = {
   readonly levels: readonly Level[]
   /** The hold, after. */
   readonly hold?: Hold
+  /** The document with a life of its own, after. */
+  readonly work?: Work
 }
 export type Decision = Accepted | { readonly ok: false; readonly rejection: Rejection }
 

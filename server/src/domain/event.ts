@@ -1,6 +1,12 @@
 // Facts that happened to stock, and the documents they are about.
 import type { Hold } from './hold.ts'
+import type { Count } from './count.ts'
 import type { Adjustment, Receipt, Return, Shipment } from './document.ts'
+import type { InboundShipment } from './inbound-shipment.ts'
+import type { ItemNumber, LocationNumber } from './ids.ts'
+import type { Level } from './level.ts'
+import type { SignalEventType } from './signal.ts'
+import type { Transfer } from './transfer.ts'
 
 export type StockEventType =
   | 'stock.received'
@@ -14,6 +20,18 @@ export type StockEventType =
   | 'hold.extended'
   | 'hold.expired'
   | 'hold.canceled'
+  | 'transfer.created'
+  | 'transfer.dispatched'
+  | 'transfer.received'
+  | 'transfer.canceled'
+  | 'inbound.announced'
+  | 'inbound.received'
+  | 'inbound.canceled'
+  | 'count.opened'
+  | 'count.counted'
+  | 'count.approved'
+  | 'count.canceled'
+  | SignalEventType
 
 /** The document that a command made or changed: what is answered, and what its event tells. */
 export type DocumentAnswer =
@@ -22,16 +40,28 @@ export type DocumentAnswer =
   | { readonly kind: 'adjustment'; readonly adjustment: Adjustment }
   | { readonly kind: 'shipment'; readonly shipment: Shipment }
   | { readonly kind: 'return'; readonly return: Return }
+  | { readonly kind: 'transfer'; readonly transfer: Transfer }
+  | { readonly kind: 'inbound_shipment'; readonly inbound: InboundShipment }
+  | { readonly kind: 'count'; readonly count: Count }
+
+/** How a level stands, told because it crossed a line. */
+export type LevelTold = { readonly kind: 'stock_level'; readonly level: Level }
+/** What a stock event tells. */
+export type EventData = DocumentAnswer | LevelTold
 
 /** An event before the ledger has given it its place and time. */
 export type EventDraft = {
   readonly type: StockEventType
   /** The document whose version this event made: a shipment is an event of its hold. */
-  readonly subject: { readonly kind: 'hold' | 'receipt' | 'adjustment' | 'return'; readonly id: string; readonly version: number }
-  readonly data: DocumentAnswer
+  readonly subject: { readonly kind: SubjectKind; readonly id: string; readonly version: number }
+  readonly data: EventData
 }
+export type SubjectKind = Exclude<DocumentAnswer['kind'], 'shipment'> | 'stock_level'
 
-/** An event as the ledger has it. `data` is a DocumentAnswer, or for items and locations what is told as it is. */
+/** A level as the subject of events. */
+export const levelSubject = (item: ItemNumber, location: LocationNumber): string => `${item}@${location}`
+
+/** An event as the ledger has it. `data` is an EventData, or for items and locations what is told as it is. */
 export type WrittenEvent = {
   readonly sequence: number
   readonly type: string

@@ -39,6 +39,7 @@ import {
   tea,
   timePassed,
 } from '../../test/support/given.ts'
+import { unasked } from '../../test/support/batch.ts'
 import type { StockView } from './decision.ts'
 import { isDue, placeHold as decidePlaceHold, summedByItem, total } from './hold.ts'
 import { emptyLevel } from './level.ts'
@@ -74,6 +75,7 @@ describe('placing a hold', () => {
       createdAt: afterOpening(7),
       expiresAt: afterOpening(7 + ttl),
       endedAt: null,
+      customer: null,
       reference: 'cart-1',
       metadata: { channel: 'web' },
       allocations: [{ item: tea, location: london, quantity: 3, held: 3, committed: 0, shipped: 0, released: 0, returned: 0, levelVersion: 2 }],
@@ -148,7 +150,7 @@ describe('placing a hold', () => {
     const levels = new Map(
       [london, paris, rome].map((location) => [location, { ...emptyLevel(tea, location), available: 1, held: 2, incoming: 7, version: 9 }]),
     )
-    const view: StockView = { level: (item, location) => levels.get(location) ?? emptyLevel(item, location), hold: () => undefined }
+    const view: StockView = { level: (item, location) => levels.get(location) ?? emptyLevel(item, location), hold: () => undefined, ...unasked }
     expect(decidePlaceHold(placeHold('h1', 2), view, opening)).toEqual({
       ok: false,
       rejection: {

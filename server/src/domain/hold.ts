@@ -5,7 +5,7 @@ import type { EventDraft, StockEventType } from './event.ts'
 import { later, type Instant } from './instant.ts'
 import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
 import { availableToSell } from './level.ts'
-import type { Shortage } from './rejection.ts'
+import type { Rejection, Shortage } from './rejection.ts'
 import { source, type Candidate, type Demand, type Point, type Strategy } from './sourcing.ts'
 
 export type HoldStatus = 'active' | 'executed' | 'released' | 'expired' | 'canceled'
@@ -27,6 +27,8 @@ export type Allocation = {
 
 export type Hold = Noted & {
   readonly id: Uuid
+  /** Who buys, in the caller's words; null when that was not said. */
+  readonly customer: string | null
   readonly version: number
   readonly mode: HoldMode
   /** By line: all allocations of one item stand together, in the order in which the lines were asked. */
@@ -50,7 +52,11 @@ export type PlaceHold = Noted & {
   readonly candidates: readonly Candidate[]
   readonly strategy: Strategy
   readonly destination: Point | null
+  readonly customer: string | null
+  /** Items of which a customer may buy only so many within a time. */
+  readonly purchaseLimits: readonly PurchaseLimit[]
 }
+export type PurchaseLimit = { readonly item: ItemNumber; readonly quantity: number; readonly windowMs: number }
 export type ExecuteHold = { readonly type: 'ExecuteHold'; readonly id: Uuid; readonly lines: readonly Line[] | null; readonly final: boolean }
 export type ReleaseHold = { readonly type: 'ReleaseHold'; readonly id: Uuid }
 export type ExtendHold = { readonly type: 'ExtendHold'; readonly id: Uuid; readonly ttlMs: number; readonly longestMs: number }
@@ -62,6 +68,8 @@ export type ShipHold = Noted & { readonly type: 'ShipHold'; readonly id: Uuid; r
 export const isDue = (hold: Hold, now: Instant): boolean => hold.status === 'active' && hold.expiresAt <= now
 
 export const placeHold = (command: PlaceHold, view: StockView, now: Instant): Decision => {
+  const beyond = beyondLimit(command, view)
+  if (beyond) return reject(beyond)
   const stock = movements(view)
   const shortages: Shortage[] = []
   const taken = new Map<ItemNumber, Map<LocationNumber, { quantity: number; levelVersion: number }>>()
@@ -104,6 +112,7 @@ export const placeHold = (command: PlaceHold, view: StockView, now: Instant): De
     createdAt: now,
     expiresAt: later(now, command.ttlMs),
     endedAt: null,
+    customer: command.customer,
     reference: command.reference,
     metadata: command.metadata,
   }
@@ -261,6 +270,17 @@ export const total = (
   let sum = 0
   for (const allocation of allocations) if (item === undefined || allocation.item === item) sum += allocation[count]
   return sum
+}
+
+/** Limits are of people: who does not say for whom he buys is refused before it comes to this. */
+const beyondLimit = ({ customer, purchaseLimits, lines }: PlaceHold, view: StockView): Rejection | undefined => {
+  if (customer === null) return undefined
+  for (const { item, quantity, windowMs } of purchaseLimits) {
+    const requested = lines.reduce((sum, line) => sum + (line.item === item ? line.quantity : 0), 0)
+    const remaining = Math.max(0, quantity - view.bought({ customer, item, windowMs }))
+    if (requested > remaining) return { code: 'purchase_limit_exceeded', customer, item, requested, remaining }
+  }
+  return undefined
 }
 
 const summed = (lines: readonly WantedLine[]): { item: ItemNumber; location: LocationNumber; quantity: number }[] => {

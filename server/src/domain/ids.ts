@@ -8,7 +8,18 @@ export const itemNumber = (n: number): ItemNumber => positive('item', n) as Item
 export const locationNumber = (n: number): LocationNumber => positive('location', n) as LocationNumber // checked
 
 /** What an id's prefix says the thing is. */
-export const prefixes = { hold: 'hold', receipt: 'rcpt', adjustment: 'adj', shipment: 'ship', return: 'ret', event: 'evt', entry: 'ent' } as const
+export const prefixes = {
+  hold: 'hold',
+  receipt: 'rcpt',
+  adjustment: 'adj',
+  shipment: 'ship',
+  return: 'ret',
+  event: 'evt',
+  entry: 'ent',
+  transfer: 'tran',
+  inbound_shipment: 'inb',
+  count: 'cnt',
+} as const
 export type IdKind = keyof typeof prefixes
 
 /** Crockford's alphabet in lower case: no i, l, o, u, so that an id can be read aloud. */

@@ -4,7 +4,16 @@ import { cup, london, paris, tea } from '../../test/support/given.ts'
 import { itemNumber, locationNumber } from './ids.ts'
 import { availableToSell, emptyLevel, levelKey, moved, onHand, places, stockStates, type Entry, type Level, type Place } from './level.ts'
 
-const level: Level = { ...emptyLevel(tea, london, 2), available: 10, held: 20, committed: 30, damaged: 40, quality_control: 50, incoming: 60, version: 7 }
+const level: Level = {
+  ...emptyLevel(tea, london, { safetyStock: 2, reorderPoint: null }),
+  available: 10,
+  held: 20,
+  committed: 30,
+  damaged: 40,
+  quality_control: 50,
+  incoming: 60,
+  version: 7,
+}
 const entry = (from: Place, to: Place, quantity: number): Entry => ({ item: tea, location: london, from, to, quantity, levelVersion: 8 })
 
 test('a new level has nothing in it', () => {
@@ -18,9 +27,12 @@ test('a new level has nothing in it', () => {
     quality_control: 0,
     incoming: 0,
     safetyStock: 0,
+    reorderPoint: null,
+    signal: null,
+    signals: 0,
     version: 0,
   })
-  expect(emptyLevel(tea, london, 3)).toMatchObject({ safetyStock: 3, available: 0 })
+  expect(emptyLevel(tea, london, { safetyStock: 3, reorderPoint: 5 })).toMatchObject({ safetyStock: 3, reorderPoint: 5, available: 0 })
 })
 
 test('what is on its way is not on hand', () => {

@@ -1,17 +1,24 @@
 // A stock level: the counts of one item at one location, and what a movement does to it.
 import type { ItemNumber, LocationNumber } from './ids.ts'
+import type { Signal } from './signal.ts'
 
 export const stockStates = ['available', 'held', 'committed', 'damaged', 'quality_control', 'incoming'] as const
 export type StockState = (typeof stockStates)[number]
-/** Where units come from and go to: the states of stock, and the world outside. */
-export type Place = StockState | 'supplier' | 'customer' | 'shrinkage'
-export const places: readonly Place[] = [...stockStates, 'supplier', 'customer', 'shrinkage']
+/** Where units come from and go to: the states of stock, and the world outside. In transit is between two locations of ours. */
+export type Place = StockState | 'supplier' | 'customer' | 'shrinkage' | 'transit'
+export const places: readonly Place[] = [...stockStates, 'supplier', 'customer', 'shrinkage', 'transit']
 
 export type Level = Readonly<Record<StockState, number>> & {
   readonly item: ItemNumber
   readonly location: LocationNumber
   /** Kept back from sale; a number beside the level, not a state of its units. */
   readonly safetyStock: number
+  /** At or below it the item is to be ordered again. Like safety stock, a number beside the level. */
+  readonly reorderPoint: number | null
+  /** What was told last of how it stands; null: nothing yet. */
+  readonly signal: Signal | null
+  /** How many times something was told of it. */
+  readonly signals: number
   /** Grows by one with each command that touches the level. */
   readonly version: number
 }
@@ -27,7 +34,11 @@ export type Entry = {
   readonly levelVersion: number
 }
 
-export const emptyLevel = (item: ItemNumber, location: LocationNumber, safetyStock = 0): Level => ({
+/** What an item asks for wherever it is. */
+export type Thresholds = Pick<Level, 'safetyStock' | 'reorderPoint'>
+export const noThresholds: Thresholds = { safetyStock: 0, reorderPoint: null }
+
+export const emptyLevel = (item: ItemNumber, location: LocationNumber, { safetyStock, reorderPoint }: Thresholds = noThresholds): Level => ({
   item,
   location,
   available: 0,
@@ -37,6 +48,9 @@ export const emptyLevel = (item: ItemNumber, location: LocationNumber, safetySto
   quality_control: 0,
   incoming: 0,
   safetyStock,
+  reorderPoint,
+  signal: null,
+  signals: 0,
   version: 0,
 })
 
@@ -54,7 +68,7 @@ export const levelKey = (item: ItemNumber, location: LocationNumber): number => 
   return item * LOCATIONS + location
 }
 
-const isState = (place: Place): place is StockState => place !== 'supplier' && place !== 'customer' && place !== 'shrinkage'
+const isState = (place: Place): place is StockState => place !== 'supplier' && place !== 'customer' && place !== 'shrinkage' && place !== 'transit'
 
 /** The level after a movement. A state below zero or beyond whole numbers is a defect of the rule that asked for it. */
 export const moved = (level: Level, entry: Entry): Level => {

@@ -1,12 +1,15 @@
 // One batch: many commands, one transaction. Lock and load, decide each in turn, append, commit.
+import { onShelf } from '../domain/count.ts'
 import { decide, needsOf, type Command } from '../domain/decide.ts'
-import type { Accepted, StockView } from '../domain/decision.ts'
-import type { DocumentAnswer } from '../domain/event.ts'
-import type { Hold } from '../domain/hold.ts'
+import type { Accepted, Purchase, StockView } from '../domain/decision.ts'
+import { levelSubject, type DocumentAnswer } from '../domain/event.ts'
+import { total, type Hold } from '../domain/hold.ts'
 import type { ItemNumber, LocationNumber, Uuid } from '../domain/ids.ts'
-import { emptyLevel, levelKey, type Level } from '../domain/level.ts'
+import { emptyLevel, levelKey, type Level, type Thresholds } from '../domain/level.ts'
 import { isRetryable, type Rejection } from '../domain/rejection.ts'
-import type { Batch, Changes, LedgerStore, NewKey, Remembered, Told } from '../storage/ledger-store.ts'
+import { signalOf } from '../domain/signal.ts'
+import type { Work, WorkKind } from '../domain/work.ts'
+import type { Batch, Bought, Changes, LedgerStore, NewKey, Remembered, ShelfAsked, Told, Wanted } from '../storage/ledger-store.ts'
 
 export type Request = {
   readonly command: Command
@@ -29,17 +32,17 @@ export type Deferred = { readonly deferred: true; readonly due: readonly Uuid[] 
 
 export type BatchDeps = {
   readonly store: LedgerStore
-  /** Kept back from sale, for a level that is made. */
-  readonly safetyStockOf: (item: ItemNumber) => number
+  /** What an item asks for wherever it is, for a level that is made. */
+  readonly thresholdsOf: (item: ItemNumber) => Thresholds
   /** Due holds expired at most for one command that is short, before it is decided again. */
   readonly dueLimit: number
 }
 
 /** Runs the requests as one transaction, in their order. Throws a Fault when it did not, or may not, stand. */
-export const runBatch = async (requests: readonly Request[], { store, safetyStockOf, dueLimit }: BatchDeps): Promise<(Outcome | Deferred)[]> => {
+export const runBatch = async (requests: readonly Request[], { store, thresholdsOf, dueLimit }: BatchDeps): Promise<(Outcome | Deferred)[]> => {
   const batch = await store.open(wantedBy(requests))
   try {
-    const state = stateOf(batch, safetyStockOf)
+    const state = stateOf(batch, thresholdsOf)
     const writing = changesOf(batch, state)
     const outcomes: (Pending | Deferred)[] = []
     const dueOf = dueLookup(batch, state, dueLimit)
@@ -108,17 +111,25 @@ const no = (rejection: LedgerRejection): Pending => ({ verdict: { ok: false, rej
 const shortItemsOf = (answer: DocumentAnswer): ItemNumber[] =>
   answer.kind === 'hold' && answer.hold.version === 1 ? answer.hold.shortages.map((shortage) => shortage.item) : []
 
-const wantedBy = (requests: readonly Request[]) => {
+const wantedBy = (requests: readonly Request[]): Wanted => {
   const holds = new Set<Uuid>()
   const levels = new Map<number, { item: ItemNumber; location: LocationNumber }>()
   const keys = new Set<Uuid>()
+  const works = new Set<Uuid>()
+  const uniques = new Set<Uuid>()
+  const purchases: Purchase[] = []
+  const shelves: ShelfAsked[] = []
   for (const { command, key } of requests) {
     const needs = needsOf(command)
     if (needs.hold !== null) holds.add(needs.hold)
+    if (needs.work !== null) works.add(needs.work)
+    if (needs.unique !== null) uniques.add(needs.unique)
+    purchases.push(...needs.purchases)
+    shelves.push(...needs.shelves)
     for (const level of needs.levels) levels.set(levelKey(level.item, level.location), level)
     if (key) keys.add(key.key)
   }
-  return { holds: [...holds], levels: [...levels.values()], keys: [...keys] }
+  return { holds: [...holds], levels: [...levels.values()], keys: [...keys], works: [...works], uniques: [...uniques], purchases, shelves }
 }
 
 type DueLookup = (items: readonly ItemNumber[]) => Promise<Uuid[]>
@@ -143,32 +154,79 @@ const dueLookup = (batch: Batch, state: State, limit: number): DueLookup => {
 type State = ReturnType<typeof stateOf>
 
 /** The locked state, and what the commands so far have made of it. */
-const stateOf = (batch: Batch, safetyStockOf: (item: ItemNumber) => number) => {
+const stateOf = (batch: Batch, thresholdsOf: (item: ItemNumber) => Thresholds) => {
   const holds = new Map(batch.holds.map((hold) => [hold.id, hold]))
   const levels = new Map(batch.levels.map((level) => [levelKey(level.item, level.location), level]))
   const loaded = new Map(levels)
+  const works = new Map<Uuid, Work>(batch.works.map((work) => [work.id, work]))
+  const named = new Map(batch.named)
+  const bought = boughtIn(batch)
   const view: StockView = {
     hold: (id) => holds.get(id),
     level: (item, location) => {
       const key = levelKey(item, location)
       const level = levels.get(key)
       if (level !== undefined) return level
-      const empty = emptyLevel(item, location, safetyStockOf(item))
+      const empty = emptyLevel(item, location, thresholdsOf(item))
       levels.set(key, empty)
       return empty
     },
+    work: <Kind extends WorkKind>(kind: Kind, id: Uuid) => {
+      const work = works.get(id)
+      return work?.kind === kind ? (work as Extract<Work, { kind: Kind }>) : undefined // just asked
+    },
+    workNamed: (unique) => named.get(unique),
+    shelfAsOf: (item, location, asOf) => {
+      const shelf = batch.shelves.find((one) => one.item === item && one.location === location && one.asOf === asOf)
+      if (shelf === undefined) throw new Error(`nobody asked for the shelf of item ${item} at location ${location} as of ${asOf}`)
+      // From what was loaded, and not from what this batch has made of it: all of that came later.
+      const level = loaded.get(levelKey(item, location))
+      return (level === undefined ? 0 : onShelf(level)) - shelf.moved
+    },
+    bought: bought.sum,
   }
   return {
     view,
-    apply: ({ levels: after, hold }: Accepted) => {
+    apply: ({ hold, work }: Accepted, after: readonly Level[], unique: Uuid | null) => {
       for (const level of after) levels.set(levelKey(level.item, level.location), level)
-      if (hold) holds.set(hold.id, hold)
+      if (hold) {
+        holds.set(hold.id, hold)
+        bought.note(hold)
+      }
+      if (work) works.set(work.id, work)
+      if (work && unique !== null) named.set(unique, work.id)
     },
     ended: () => [...holds.values()].filter((hold) => hold.status !== 'active').length,
     hasEnded: (id: Uuid) => (holds.get(id)?.status ?? 'active') !== 'active',
     /** The level as it was locked; nothing when there was none. */
     loaded: (level: Level) => loaded.get(levelKey(level.item, level.location)),
     current: (level: Level) => view.level(level.item, level.location),
+  }
+}
+
+/** What customers with limits have bought: as it stood, and as this batch goes on. */
+const boughtIn = (batch: Batch) => {
+  const rows = new Map<string, Bought>(batch.bought.map((row) => [`${row.hold} ${row.item}`, row]))
+  return {
+    note: (hold: Hold) => {
+      if (hold.customer === null) return
+      for (const [item, allocations] of Map.groupBy(hold.allocations, (allocation) => allocation.item))
+        rows.set(`${hold.id} ${item}`, {
+          hold: hold.id,
+          customer: hold.customer,
+          item,
+          placedAt: hold.createdAt,
+          expiresAt: hold.expiresAt,
+          held: total(allocations, 'held'),
+          taken: total(allocations, 'committed') + total(allocations, 'shipped'),
+        })
+    },
+    sum: ({ customer, item, windowMs }: Purchase): number => {
+      let sum = 0
+      for (const row of rows.values())
+        if (row.customer === customer && row.item === item && row.placedAt > batch.now - windowMs) sum += row.taken + (row.expiresAt > batch.now ? row.held : 0)
+      return sum
+    },
   }
 }
 
@@ -180,17 +238,42 @@ const changesOf = (batch: Batch, state: State) => {
   const told: Told[] = []
   const holds = new Map<Uuid, Hold>()
   const levels = new Map<number, Level>()
+  const signaled = new Set<number>()
+  const works = new Map<Uuid, { readonly work: Work; readonly unique: Uuid | null }>()
   const keys = new Map<Uuid, NewKey>()
   const knownHere = new Map<Uuid, Known>()
   const replayed = new Set<Uuid>()
   const stood = new Set(batch.holds.map((hold) => hold.id))
+  const stoodWorks = new Set(batch.works.map((work) => work.id))
   return {
-    tell: (accepted: Accepted, { actor, requestId }: Pick<Request, 'actor' | 'requestId'>): number => {
-      if (accepted.event === undefined) throw new Error(`nothing to tell of ${accepted.answer.kind}`)
-      state.apply(accepted)
-      if (accepted.hold) holds.set(accepted.hold.id, accepted.hold)
-      for (const level of accepted.levels) levels.set(levelKey(level.item, level.location), level)
-      return told.push({ accepted: { ...accepted, event: accepted.event }, actor, requestId }) - 1
+    /** @returns the place of its event among those told */
+    tell: (accepted: Accepted, { actor, requestId, command }: Pick<Request, 'actor' | 'requestId' | 'command'>): number => {
+      const { answer, event, entries, hold, work } = accepted
+      if (event === undefined) throw new Error(`nothing to tell of ${answer.kind}`)
+      const place = told.push({ event, entries, answer, actor, requestId }) - 1
+      const after = accepted.levels.map((level) => {
+        const signal = signalOf(state.current(level), level)
+        if (signal === undefined) return level
+        const signalled = { ...level, signal: signal.signal, signals: level.signals + (signal.type === null ? 0 : 1) }
+        signaled.add(levelKey(level.item, level.location))
+        if (signal.type !== null) {
+          const subject = { kind: 'stock_level', id: levelSubject(level.item, level.location), version: signalled.signals } as const
+          told.push({
+            event: { type: signal.type, subject, data: { kind: 'stock_level', level: signalled } },
+            entries: [],
+            answer: null,
+            actor: 'system',
+            requestId,
+          })
+        }
+        return signalled
+      })
+      const unique = command.type === 'AnnounceInbound' ? command.unique : null
+      state.apply(accepted, after, unique)
+      if (hold) holds.set(hold.id, hold)
+      if (work) works.set(work.id, { work, unique })
+      for (const level of after) levels.set(levelKey(level.item, level.location), level)
+      return place
     },
     remember: (key: NewKey, verdict?: { readonly ok: true; readonly answer: DocumentAnswer }) => {
       keys.set(key.key, key)
@@ -217,6 +300,9 @@ const changesOf = (batch: Batch, state: State) => {
           const before = state.loaded(after)
           return before ? [{ before, after }] : []
         }),
+        signaledLevels: all.filter((level) => signaled.has(levelKey(level.item, level.location))),
+        newWorks: [...works.values()].filter(({ work }) => !stoodWorks.has(work.id)),
+        changedWorks: [...works.values()].flatMap(({ work }) => (stoodWorks.has(work.id) ? [work] : [])),
         newKeys: [...keys.values()],
         replayedKeys: [...replayed],
       }

@@ -1,7 +1,7 @@
 // The one way in which stock changes. Requests that arrive while a transaction is under way form the next one.
 import { needsOf } from '../domain/decide.ts'
 import type { ItemNumber, Uuid } from '../domain/ids.ts'
-import { levelKey } from '../domain/level.ts'
+import { levelKey, type Thresholds } from '../domain/level.ts'
 import { Fault } from '../storage/fault.ts'
 import type { LedgerStore } from '../storage/ledger-store.ts'
 import { runBatch, type LedgerRejection, type Outcome, type Request } from './batch.ts'
@@ -24,7 +24,7 @@ export type LedgerLimits = {
 
 export type LedgerDeps = {
   readonly store: LedgerStore
-  readonly safetyStockOf: (item: ItemNumber) => number
+  readonly thresholdsOf: (item: ItemNumber) => Thresholds
   readonly limits: LedgerLimits
   /** Waits before another attempt. The simulation has its own. */
   readonly wait: (ms: number) => Promise<void>
@@ -57,26 +57,28 @@ export type Ledger = {
 
 export type { LedgerRejection, Outcome, Request }
 
+/** What a batch will lock or write, as far as a request names it: a hold, a document, a caller's key, a customer, and levels by their number. */
+type Lock = string | number
+
 type Waiting = {
   readonly request: Request
-  /** What its batch will lock or write, as far as the request names it: a hold, a caller's key, and levels by their number. */
-  readonly locks: readonly (Uuid | number)[]
+  readonly locks: readonly Lock[]
   readonly answer: (outcome: LedgerOutcome) => void
   readonly fail: (error: unknown) => void
   deferrals: number
 }
 
-export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFault }: LedgerDeps): Ledger => {
+export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFault }: LedgerDeps): Ledger => {
   let waiting: Waiting[] = []
   /** What is to be decided again, with the expiries it waits for: before everything else. */
   const again: Waiting[][] = []
   /** What each batch under way has locked, or is about to. */
-  const locked = new Set<ReadonlySet<Uuid | number>>()
+  const locked = new Set<ReadonlySet<Lock>>()
   let inFlight = 0
   let woken = false
   let stopped = false
   let idle: (() => void)[] = []
-  const deps = { store, safetyStockOf, dueLimit: limits.due }
+  const deps = { store, thresholdsOf, dueLimit: limits.due }
 
   const wake = () => {
     if (woken) return
@@ -107,7 +109,7 @@ export const ledger = ({ store, safetyStockOf, limits, wait, soon, onBatch, onFa
   const nextBatch = (): Waiting[] => {
     const inOrder = taken(() => true)
     if (locked.size === 0) return leave(inOrder)
-    const passedOver = new Set<Uuid | number>()
+    const passedOver = new Set<Lock>()
     const busy = [...locked, passedOver]
     const free = taken(({ locks }) => {
       const isFree = !locks.some((lock) => busy.some((set) => set.has(lock)))
@@ -234,10 +236,13 @@ const expiry = (id: Uuid): Waiting => ({
   deferrals: 0,
 })
 
-const locksOf = ({ command, key }: Request): (Uuid | number)[] => {
-  const { hold, levels } = needsOf(command)
-  const locks: (Uuid | number)[] = levels.map(({ item, location }) => levelKey(item, location))
+const locksOf = ({ command, key }: Request): Lock[] => {
+  const { hold, work, unique, purchases, levels } = needsOf(command)
+  const locks: Lock[] = levels.map(({ item, location }) => levelKey(item, location))
   if (hold !== null) locks.push(hold)
+  if (work !== null) locks.push(work)
+  if (unique !== null) locks.push(unique)
+  for (const { customer } of purchases) locks.push(`customer ${customer}`)
   if (key) locks.push(key.key)
   return locks
 }

@@ -1,5 +1,6 @@
 // How domain values stand in columns: instants, holds, and the small numbers that stand for places and document kinds.
 import { instant } from '../domain/instant.ts'
+import type { DocumentAnswer } from '../domain/event.ts'
 import type { Allocation, Hold } from '../domain/hold.ts'
 import type { Uuid } from '../domain/ids.ts'
 import type { Place } from '../domain/level.ts'
@@ -16,6 +17,7 @@ const placeNumbers: Readonly<Record<Place, number>> = {
   supplier: 20,
   customer: 21,
   shrinkage: 22,
+  transit: 23,
 }
 const placesByNumber = new Map(Object.entries(placeNumbers).map(([place, number]) => [number, place as Place])) // the keys are places
 export const placeNumber = (place: Place): number => placeNumbers[place]
@@ -26,8 +28,17 @@ export const placeOf = (number: number): Place => {
 }
 
 /** What a ledger entry belongs to. Fixed for ever, too. */
-export type EntryDocument = 'hold' | 'receipt' | 'adjustment' | 'shipment' | 'return'
-const documentNumbers: Readonly<Record<EntryDocument, number>> = { hold: 1, receipt: 2, adjustment: 3, shipment: 4, return: 5 }
+export type EntryDocument = DocumentAnswer['kind']
+const documentNumbers: Readonly<Record<EntryDocument, number>> = {
+  hold: 1,
+  receipt: 2,
+  adjustment: 3,
+  shipment: 4,
+  return: 5,
+  transfer: 6,
+  inbound_shipment: 7,
+  count: 8,
+}
 const documentsByNumber = new Map(Object.entries(documentNumbers).map(([kind, number]) => [number, kind as EntryDocument])) // the keys are kinds
 export const documentNumber = (kind: EntryDocument): number => documentNumbers[kind]
 export const documentOf = (number: number): EntryDocument => {
@@ -40,7 +51,7 @@ export const documentOf = (number: number): EntryDocument => {
 export const ms = (column: string): string => `trunc(extract(epoch from ${column}) * 1000)::bigint`
 
 export const holdColumns = `h.id, h.version, h.status, h.mode, ${ms('h.expires_at')} as expires_at, ${ms('h.created_at')} as created_at,
-  ${ms('h.ended_at')} as ended_at, h.reference, h.metadata, h.allocations, h.shortages`
+  ${ms('h.ended_at')} as ended_at, h.customer, h.reference, h.metadata, h.allocations, h.shortages`
 
 export type HoldRow = {
   id: Uuid
@@ -50,6 +61,7 @@ export type HoldRow = {
   expires_at: number
   created_at: number
   ended_at: number | null
+  customer: string | null
   reference: string | null
   metadata: Record<string, string> | null
   allocations: Allocation[]
@@ -67,6 +79,7 @@ export const holdOf = (row: HoldRow): Hold =>
     createdAt: instant(row.created_at),
     expiresAt: instant(row.expires_at),
     endedAt: row.ended_at === null ? null : instant(row.ended_at),
+    customer: row.customer,
     reference: row.reference,
     metadata: row.metadata ?? {},
   }) as Hold // the constraint holds_ended_when_not_active ties status and ended_at together

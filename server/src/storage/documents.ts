@@ -3,7 +3,7 @@ import type { DocumentAnswer } from '../domain/event.ts'
 import type { Uuid } from '../domain/ids.ts'
 import type { Pool } from './pool.ts'
 
-export type DocumentKind = Exclude<DocumentAnswer['kind'], 'hold'>
+export type DocumentKind = Extract<DocumentAnswer['kind'], 'receipt' | 'adjustment' | 'shipment' | 'return'>
 export type WrittenDocument<Kind extends DocumentKind> = {
   readonly id: Uuid
   readonly sequence: number

@@ -17,13 +17,14 @@ export const getHolds = async (pool: Pool, ids: readonly Uuid[]): Promise<Hold[]
 export type HoldFilter = {
   readonly status: HoldStatus | null
   readonly reference: string | null
+  readonly customer: string | null
   readonly item: ItemNumber | null
   readonly before: Uuid | null
   readonly limit: number
 }
 
 /** Newest first. By item, the holds are found through the ledger entries that made them. */
-export const listHolds = async (pool: Pool, { status, reference, item, before, limit }: HoldFilter): Promise<Hold[]> => {
+export const listHolds = async (pool: Pool, { status, reference, customer, item, before, limit }: HoldFilter): Promise<Hold[]> => {
   const { rows } = await pool.query(
     `
 select ${holdColumns}
@@ -31,10 +32,11 @@ select ${holdColumns}
  where ($1::text is null or h.status = $1)
    and ($2::text is null or h.reference = $2)
    and ($3::uuid is null or h.id < $3)
+   and ($6::text is null or h.customer = $6)
    ${item === null ? 'and $4::int is null' : 'and h.id in (select e.document_id from ledger_entries as e where e.item_id = $4::int and e.from_state = 1 and e.to_state = 2)'}
  order by h.id desc
  limit $5`,
-    [status, reference, before, item, limit],
+    [status, reference, before, item, limit, customer],
   )
   return rows.map(holdOf)
 }

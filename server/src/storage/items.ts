@@ -17,6 +17,8 @@ export type ItemFields = {
   readonly metadata: Readonly<Record<string, string>>
   readonly safetyStock: number
   readonly reorderPoint: number | null
+  /** How many units one customer may buy within a time. */
+  readonly purchaseLimit: { readonly quantity: number; readonly windowSeconds: number } | null
   readonly status: ItemStatus
 }
 export type Item = ItemFields & {
@@ -28,15 +30,15 @@ export type Item = ItemFields & {
 }
 
 const columns = `i.id, i.sku, i.name, i.description, i.brand, i.category, i.price_amount, i.price_currency, i.barcode, i.attributes, i.metadata,
-       i.safety_stock, i.reorder_point, i.status, i.version, i.sequence, ${ms('i.created_at')} as created_at, ${ms('i.updated_at')} as updated_at`
+       i.safety_stock, i.reorder_point, i.purchase_limit_quantity, i.purchase_limit_seconds, i.status, i.version, i.sequence, ${ms('i.created_at')} as created_at, ${ms('i.updated_at')} as updated_at`
 
 /** Throws a Fault of kind `refused` when there is one with this sku. The sequence is set when its event has one. */
 export const insertItem = async (connection: Connection, item: ItemFields): Promise<Item> => {
   const { rows } = await connection.query(
     `
 insert into items as i (sku, name, description, brand, category, price_amount, price_currency, barcode, attributes, metadata, safety_stock, reorder_point,
-                        status, sequence, created_at, updated_at)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, clock.now, clock.now
+                        status, purchase_limit_quantity, purchase_limit_seconds, sequence, created_at, updated_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, clock.now, clock.now
   from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock
  where not exists (select from items as other where other.sku = $1)
 returning ${columns}`,
@@ -52,9 +54,9 @@ export const updateItem = async (connection: Connection, number: ItemNumber, ite
     `
 update items as i
    set name = $2, description = $3, brand = $4, category = $5, price_amount = $6, price_currency = $7, barcode = $8, attributes = $9, metadata = $10,
-       safety_stock = $11, reorder_point = $12, status = $13, version = i.version + 1,
+       safety_stock = $11, reorder_point = $12, status = $13, purchase_limit_quantity = $14, purchase_limit_seconds = $15, version = i.version + 1,
        updated_at = greatest(i.updated_at, date_trunc('milliseconds', clock_timestamp()))
- where i.id = $14 and i.sku = $1
+ where i.id = $16 and i.sku = $1
 returning ${columns}`,
     [...valuesOf(item), number],
   )
@@ -131,6 +133,8 @@ const valuesOf = (item: ItemFields): unknown[] => [
   item.safetyStock,
   item.reorderPoint,
   item.status,
+  item.purchaseLimit?.quantity ?? null,
+  item.purchaseLimit?.windowSeconds ?? null,
 ]
 
 type ItemRow = {
@@ -147,6 +151,8 @@ type ItemRow = {
   metadata: Record<string, string>
   safety_stock: number
   reorder_point: number | null
+  purchase_limit_quantity: number | null
+  purchase_limit_seconds: number | null
   status: ItemStatus
   version: number
   sequence: number
@@ -167,6 +173,10 @@ const itemOf = (row: ItemRow): Item => ({
   metadata: row.metadata,
   safetyStock: row.safety_stock,
   reorderPoint: row.reorder_point,
+  purchaseLimit:
+    row.purchase_limit_quantity === null || row.purchase_limit_seconds === null
+      ? null
+      : { quantity: row.purchase_limit_quantity, windowSeconds: row.purchase_limit_seconds },
   status: row.status,
   version: row.version,
   sequence: row.sequence,

@@ -1,12 +1,14 @@
 // What the ledger needs of a database: one batch is one transaction that locks and loads, and then appends and commits.
 // The simulation has another one of these, in memory.
-import type { Accepted } from '../domain/decision.ts'
-import type { DocumentAnswer } from '../domain/event.ts'
+import type { LevelName } from '../domain/decide.ts'
+import type { Purchase } from '../domain/decision.ts'
+import type { DocumentAnswer, EventDraft } from '../domain/event.ts'
 import type { Hold } from '../domain/hold.ts'
 import { instant, type Instant } from '../domain/instant.ts'
-import type { ItemNumber, LocationNumber, Uuid } from '../domain/ids.ts'
-import type { Level } from '../domain/level.ts'
+import type { ItemNumber, Uuid } from '../domain/ids.ts'
+import type { Entry, Level } from '../domain/level.ts'
 import type { Rejection } from '../domain/rejection.ts'
+import { levelsOfWork, locationsOfWork, type Work } from '../domain/work.ts'
 import type pg from 'pg'
 import {
   documentNumber,
@@ -32,8 +34,29 @@ import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
 export type Wanted = {
   readonly holds: readonly Uuid[]
   /** Sorted and without repetition is not required; both are done here. */
-  readonly levels: readonly { readonly item: ItemNumber; readonly location: LocationNumber }[]
+  readonly levels: readonly LevelName[]
   readonly keys: readonly Uuid[]
+  readonly works: readonly Uuid[]
+  /** Unique names of documents. */
+  readonly uniques: readonly Uuid[]
+  readonly purchases: readonly Purchase[]
+  readonly shelves: readonly ShelfAsked[]
+}
+
+export type ShelfAsked = LevelName & { readonly asOf: number }
+/** Units that came onto the shelf since, less those that left it. */
+export type ShelfMoved = ShelfAsked & { readonly moved: number }
+
+/** What one hold counts towards its customer's limit for an item. Whether it is over is for the clock of the batch to say. */
+export type Bought = {
+  readonly hold: Uuid
+  readonly customer: string
+  readonly item: ItemNumber
+  readonly placedAt: number
+  readonly expiresAt: number
+  readonly held: number
+  /** Committed and shipped. */
+  readonly taken: number
 }
 
 /** What is remembered under an idempotency key. */
@@ -47,6 +70,11 @@ export type Batch = {
   readonly holds: readonly Hold[]
   readonly levels: readonly Level[]
   readonly keys: ReadonlyMap<Uuid, Remembered>
+  readonly works: readonly Work[]
+  /** The documents that have the unique names asked for. */
+  readonly named: ReadonlyMap<Uuid, Uuid>
+  readonly bought: readonly Bought[]
+  readonly shelves: readonly ShelfMoved[]
   /** The database's clock, read once, after all locks were held. */
   readonly now: Instant
   /** The ledger's last sequence as this transaction saw it. */
@@ -59,7 +87,14 @@ export type Batch = {
   abandon(): Promise<void>
 }
 
-export type Told = { readonly accepted: Accepted & { readonly event: NonNullable<Accepted['event']> }; readonly actor: string; readonly requestId: string }
+export type Told = {
+  readonly event: EventDraft
+  readonly entries: readonly Entry[]
+  /** What its entries belong to; null for what is told of a level. */
+  readonly answer: DocumentAnswer | null
+  readonly actor: string
+  readonly requestId: string
+}
 export type NewKey = {
   readonly key: Uuid
   readonly fingerprint: Uuid
@@ -73,6 +108,10 @@ export type Changes = {
   readonly changedHolds: readonly Hold[]
   readonly newLevels: readonly Level[]
   readonly changedLevels: readonly { readonly before: Level; readonly after: Level }[]
+  /** Levels of which something was told, as they are after. */
+  readonly signaledLevels: readonly Level[]
+  readonly newWorks: readonly { readonly work: Work; readonly unique: Uuid | null }[]
+  readonly changedWorks: readonly Work[]
   readonly newKeys: readonly NewKey[]
   readonly replayedKeys: readonly Uuid[]
 }
@@ -113,21 +152,28 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
         throw fault ?? failed.reason
       }
 
-      const { holds, levels, keys } = wanted
+      const { holds, levels, keys, works } = wanted
       const places = [int4s(levels.map((level) => level.item)), int4s(levels.map((level) => level.location))]
-      const [, held, stood, remembered, clock] = await all(
-        inOneWrite(connection, () => [
-          connection.query('begin'),
-          holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [uuids(holds)]),
-          holds.length === 0
-            ? run(connection, 'lock-levels', lockLevels, places)
-            : run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [...places, uuids(holds)]),
-          run(connection, 'look-up-keys', lookUpKeys, [uuids(keys)]),
-          run(connection, 'read-clock', readClock, []),
-        ]),
+      const beside = workStatements(wanted)
+      const [, held, stood, remembered, clock, ...found] = await all(
+        inOneWrite(connection, () => {
+          const begin = connection.query('begin')
+          const lockedHolds = holds.length === 0 ? run(connection, 'lock-no-holds', lockNoHolds, []) : run(connection, 'lock-holds', lockHolds, [uuids(holds)])
+          // Documents, then customers, then levels: one order for everybody.
+          const locked = beside.locks.map(([name, text, values]) => run(connection, name, text, values))
+          const lockedLevels =
+            works.length > 0
+              ? run(connection, 'lock-levels-of-all', lockLevelsOfAll, [...places, uuids(holds), uuids(works)])
+              : holds.length > 0
+                ? run(connection, 'lock-levels-and-those-of-holds', lockLevelsAndThoseOfHolds, [...places, uuids(holds)])
+                : run(connection, 'lock-levels', lockLevels, places)
+          const lookedUp = run(connection, 'look-up-keys', lookUpKeys, [uuids(keys)])
+          const readings = beside.readings.map(([name, text, values]) => run(connection, name, text, values))
+          return [begin, lockedHolds, lockedLevels, lookedUp, run(connection, 'read-clock', readClock, []), ...locked, ...readings]
+        }),
         'statement',
       )
-      let loaded: Pick<Batch, 'now' | 'sequence' | 'holds' | 'levels' | 'keys'>
+      let loaded: Pick<Batch, 'now' | 'sequence' | 'holds' | 'levels' | 'keys' | 'works' | 'named' | 'bought' | 'shelves'>
       try {
         loaded = {
           now: instant(clock?.rows[0].now),
@@ -135,6 +181,7 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
           holds: (held?.rows ?? []).map((row: HoldRow) => holdOf(row)),
           levels: stood?.rows ?? [],
           keys: new Map((remembered?.rows ?? []).map((row: KeyRow) => [row.key, rememberedOf(row)])),
+          ...beside.read(found),
         }
       } catch (error) {
         // Rows that cannot be understood are a defect, and no reason to keep the locks and the connection.
@@ -189,7 +236,7 @@ const lockNoHolds = 'select where false'
 
 const levelColumns = `
 select l.item_id as item, l.location_id as location, l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming,
-       l.safety_stock as "safetyStock", l.version
+       l.safety_stock as "safetyStock", l.reorder_point as "reorderPoint", l.signal, l.signals, l.version
   from stock_levels as l`
 
 // Rows are locked in (item, location) order: two batches with the same levels in another order would otherwise wait for
@@ -212,6 +259,101 @@ const lockLevelsAndThoseOfHolds = `${levelColumns}
     on (l.item_id, l.location_id) = (wanted.item_id, wanted.location_id)
  order by l.item_id, l.location_id
    for update of l`
+
+const lockLevelsOfAll = `${levelColumns}
+  join (select wanted.item_id, wanted.location_id
+          from unnest($1::int[], $2::int[]) as wanted (item_id, location_id)
+         union
+        select a.item, a.location
+          from holds as h
+         cross join json_to_recordset(h.allocations) as a (item int, location int)
+         where h.id = any($3::uuid[])
+         union
+        select a.item, a.location
+          from work_documents as w
+         cross join json_to_recordset(w.levels) as a (item int, location int)
+         where w.id = any($4::uuid[])) as wanted
+    on (l.item_id, l.location_id) = (wanted.item_id, wanted.location_id)
+ order by l.item_id, l.location_id
+   for update of l`
+
+const lockWorks = `
+select w.body
+  from work_documents as w
+ where w.id = any($1::uuid[])
+ order by w.id
+   for update of w`
+
+// One customer's limits are decided by one transaction at a time. The number is the same in every release.
+const lockCustomers = `
+select pg_advisory_xact_lock(7200, named.number)
+  from (select distinct hashtext(current_schema() || customer) as number from unnest($1::text[]) as customer order by number) as named`
+
+const lookUpNames = `
+select w.unique_name as name, w.id
+  from work_documents as w
+ where w.unique_name = any($1::uuid[])`
+
+const lookUpBought = `
+select h.id as hold, h.customer, a.item, ${ms('h.created_at')} as "placedAt", ${ms('h.expires_at')} as "expiresAt",
+       sum(a.held)::bigint as held, sum(a.committed + a.shipped)::bigint as taken
+  from (select distinct p.customer, p.item, max(p.window_ms) as window_ms
+          from unnest($1::text[], $2::int[], $3::bigint[]) as p (customer, item, window_ms)
+         group by p.customer, p.item) as asked
+  join holds as h
+    on h.customer = asked.customer
+   and h.created_at > (select clock_timestamp()) - make_interval(secs => asked.window_ms::float8 / 1000)
+ cross join json_to_recordset(h.allocations) as a (item int, held bigint, committed bigint, shipped bigint)
+ where a.item = asked.item
+ group by h.id, h.customer, a.item`
+
+// available, held and committed are what stands on the shelf; their numbers are those of codec.ts.
+const lookUpShelves = `
+select asked.item, asked.location, asked.as_of as "asOf",
+       coalesce((select sum(case when e.to_state in (1, 2, 3) then e.quantity else 0 end - case when e.from_state in (1, 2, 3) then e.quantity else 0 end)
+                   from ledger_entries as e
+                  where e.item_id = asked.item
+                    and e.location_id = asked.location
+                    and e.sequence > asked.as_of), 0)::bigint as moved
+  from unnest($1::int[], $2::int[], $3::bigint[]) as asked (item, location, as_of)`
+
+/** What a batch wants beside holds, levels and keys: nothing, mostly, and then nothing is asked. */
+const workStatements = ({ works, uniques, purchases, shelves }: Wanted) => {
+  const locks: Statement[] = []
+  const readings: Statement[] = []
+  if (works.length > 0) locks.push(['lock-works', lockWorks, [uuids(works)]])
+  if (purchases.length > 0) {
+    const customers = purchases.map((purchase) => purchase.customer)
+    locks.push(['lock-customers', lockCustomers, [texts(customers)]])
+    readings.push([
+      'look-up-bought',
+      lookUpBought,
+      [texts(customers), int4s(purchases.map((purchase) => purchase.item)), int8s(purchases.map((purchase) => purchase.windowMs))],
+    ])
+  }
+  if (uniques.length > 0) readings.push(['look-up-names', lookUpNames, [uuids(uniques)]])
+  if (shelves.length > 0)
+    readings.push([
+      'look-up-shelves',
+      lookUpShelves,
+      [int4s(shelves.map((shelf) => shelf.item)), int4s(shelves.map((shelf) => shelf.location)), int8s(shelves.map((shelf) => shelf.asOf))],
+    ])
+  const names = [...locks, ...readings].map(([name]) => name)
+  return {
+    locks,
+    readings,
+    /** @param results  those of the locks, then those of the readings */
+    read: (results: readonly (pg.QueryResult | undefined)[]): Pick<Batch, 'works' | 'named' | 'bought' | 'shelves'> => {
+      const rowsOf = (name: string): readonly never[] => (results[names.indexOf(name)]?.rows ?? []) as never[] // each statement's own columns, named below
+      return {
+        works: rowsOf('lock-works').map(({ body }: { readonly body: Work }) => body),
+        named: new Map(rowsOf('look-up-names').map(({ name, id }: { readonly name: Uuid; readonly id: Uuid }) => [name, id])),
+        bought: rowsOf('look-up-bought'),
+        shelves: rowsOf('look-up-shelves'),
+      }
+    },
+  }
+}
 
 const lookUpKeys = `
 select k.key, k.fingerprint, k.sequence, k.answer, e.data
@@ -242,7 +384,7 @@ type Statement = readonly [name: string, text: string, values: unknown[]]
  * transaction, and the keys come after the head: from there on one batch at a time writes, and none waits for another.
  */
 const statementsOf = (changes: Changes, now: Instant): Statement[] => {
-  const { told, newHolds, changedHolds, newLevels, changedLevels, newKeys, replayedKeys } = changes
+  const { told, newHolds, changedHolds, newLevels, changedLevels, signaledLevels, newWorks, changedWorks, newKeys, replayedKeys } = changes
   const statements: Statement[] = []
   if (newHolds.length > 0)
     statements.push([
@@ -255,6 +397,7 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
         words(newHolds.map((hold) => hold.mode)),
         int8s(newHolds.map((hold) => hold.expiresAt)),
         int8s(newHolds.map((hold) => hold.endedAt)),
+        texts(newHolds.map((hold) => hold.customer)),
         texts(newHolds.map((hold) => hold.reference)),
         jsons(newHolds.map((hold) => jsonOrNull(hold.metadata))),
         jsons(newHolds.map((hold) => JSON.stringify(hold.allocations))),
@@ -290,6 +433,7 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
         int8s(newLevels.map((l) => l.quality_control)),
         int8s(newLevels.map((l) => l.incoming)),
         int8s(newLevels.map((l) => l.safetyStock)),
+        int8s(newLevels.map((l) => l.reorderPoint)),
         int8s(newLevels.map((l) => l.version)),
         now,
       ],
@@ -313,6 +457,29 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
         changedLevels.length,
       ],
     ])
+  if (signaledLevels.length > 0)
+    statements.push([
+      'signal-levels',
+      signalLevels,
+      [
+        int4s(signaledLevels.map((l) => l.item)),
+        int4s(signaledLevels.map((l) => l.location)),
+        texts(signaledLevels.map((l) => l.signal)),
+        int4s(signaledLevels.map((l) => l.signals)),
+      ],
+    ])
+  if (newWorks.length > 0)
+    statements.push([
+      'insert-works',
+      insertWorks,
+      [
+        ...workColumns(newWorks.map(({ work }) => work)),
+        words(newWorks.map(({ work }) => work.kind)),
+        texts(newWorks.map(({ work }) => work.reference)),
+        uuids(newWorks.map(({ unique }) => unique)),
+      ],
+    ])
+  if (changedWorks.length > 0) statements.push(['update-works', updateWorks, [...workColumns(changedWorks), changedWorks.length]])
   if (replayedKeys.length > 0) statements.push(['count-replays', countReplays, [uuids(replayedKeys)]])
   if (told.length === 0) {
     if (newKeys.length > 0) statements.push(keysStatement('insert-keys-without-events', insertKeysWithoutEvents, newKeys, now))
@@ -323,17 +490,19 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
     'insert-events',
     insertEvents,
     [
-      words(told.map(({ accepted }) => accepted.event.type)),
-      words(told.map(({ accepted }) => accepted.event.subject.kind)),
-      texts(told.map(({ accepted }) => accepted.event.subject.id)),
-      int4s(told.map(({ accepted }) => accepted.event.subject.version)),
+      words(told.map(({ event }) => event.type)),
+      words(told.map(({ event }) => event.subject.kind)),
+      texts(told.map(({ event }) => event.subject.id)),
+      int4s(told.map(({ event }) => event.subject.version)),
       texts(told.map(({ actor }) => actor)),
       texts(told.map(({ requestId }) => requestId)),
-      jsons(told.map(({ accepted }) => JSON.stringify(accepted.event.data))),
+      jsons(told.map(({ event }) => JSON.stringify(event.data))),
       now,
     ],
   ])
-  const entries = told.flatMap(({ accepted }, index) => accepted.entries.map((entry) => ({ entry, index, document: documentOfAnswer(accepted.answer) })))
+  const entries = told.flatMap(({ entries: moved, answer }, index) =>
+    answer === null ? [] : moved.map((entry) => ({ entry, index, document: documentOfAnswer(answer) })),
+  )
   if (entries.length > 0)
     statements.push([
       'insert-entries',
@@ -352,7 +521,7 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
         told.length,
       ],
     ])
-  const documents = told.flatMap(({ accepted: { answer } }, index) => (answer.kind === 'hold' ? [] : [{ index, answer, ...noted(answer) }]))
+  const documents = told.flatMap(({ answer }, index) => (answer !== null && isWrittenOnce(answer) ? [{ index, answer, ...noted(answer) }] : []))
   if (documents.length > 0)
     statements.push([
       'insert-documents',
@@ -385,11 +554,37 @@ const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], n
   ],
 ]
 
-/** Which document a movement belongs to: a hold's movements to the hold, a shipment's to the shipment. */
-const documentOfAnswer = (answer: DocumentAnswer): { kind: EntryDocument; id: Uuid } =>
-  answer.kind === 'hold' ? { kind: 'hold', id: answer.hold.id } : { kind: answer.kind, id: noted(answer).id }
+type WrittenOnce = Extract<DocumentAnswer, { kind: 'receipt' | 'adjustment' | 'shipment' | 'return' }>
+const isWrittenOnce = (answer: DocumentAnswer): answer is WrittenOnce =>
+  answer.kind === 'receipt' || answer.kind === 'adjustment' || answer.kind === 'shipment' || answer.kind === 'return'
 
-const noted = (answer: Exclude<DocumentAnswer, { kind: 'hold' }>): { id: Uuid; hold: Uuid | null; reference: string | null } => {
+/** Which document a movement belongs to: a hold's movements to the hold, a shipment's to the shipment. */
+const documentOfAnswer = (answer: DocumentAnswer): { kind: EntryDocument; id: Uuid } => {
+  switch (answer.kind) {
+    case 'hold':
+      return { kind: 'hold', id: answer.hold.id }
+    case 'transfer':
+      return { kind: 'transfer', id: answer.transfer.id }
+    case 'inbound_shipment':
+      return { kind: 'inbound_shipment', id: answer.inbound.id }
+    case 'count':
+      return { kind: 'count', id: answer.count.id }
+    default:
+      return { kind: answer.kind, id: noted(answer).id }
+  }
+}
+
+/** Whole numbers and locations that lists filter by are written beside the body. */
+const workColumns = (works: readonly Work[]): unknown[] => [
+  uuids(works.map((work) => work.id)),
+  int4s(works.map((work) => work.version)),
+  words(works.map((work) => work.status)),
+  texts(works.map((work) => `{${locationsOfWork(work).join(',')}}`)),
+  jsons(works.map((work) => JSON.stringify(levelsOfWork(work)))),
+  jsons(works.map((work) => JSON.stringify(work))),
+]
+
+const noted = (answer: WrittenOnce): { id: Uuid; hold: Uuid | null; reference: string | null } => {
   switch (answer.kind) {
     case 'receipt':
       return { id: answer.receipt.id, hold: null, reference: answer.receipt.reference }
@@ -403,11 +598,11 @@ const noted = (answer: Exclude<DocumentAnswer, { kind: 'hold' }>): { id: Uuid; h
 }
 
 const insertHolds = `
-insert into holds (id, version, status, mode, expires_at, created_at, ended_at, reference, metadata, allocations, shortages)
-select n.id, n.version, n.status, n.mode, to_timestamp(n.expires_at::float8 / 1000), to_timestamp($11::float8 / 1000),
-       to_timestamp(n.ended_at::float8 / 1000), n.reference, n.metadata, n.allocations, n.shortages
-  from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::json[], $9::json[], $10::json[])
-       as n (id, version, status, mode, expires_at, ended_at, reference, metadata, allocations, shortages)`
+insert into holds (id, version, status, mode, expires_at, created_at, ended_at, customer, reference, metadata, allocations, shortages)
+select n.id, n.version, n.status, n.mode, to_timestamp(n.expires_at::float8 / 1000), to_timestamp($12::float8 / 1000),
+       to_timestamp(n.ended_at::float8 / 1000), n.customer, n.reference, n.metadata, n.allocations, n.shortages
+  from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::json[], $10::json[], $11::json[])
+       as n (id, version, status, mode, expires_at, ended_at, customer, reference, metadata, allocations, shortages)`
 
 const updateHolds = `
 with changed as (
@@ -422,10 +617,11 @@ with changed as (
 select expect_rows('holds', count(*), $7) from changed`
 
 const insertLevels = `
-insert into stock_levels (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
-select n.item_id, n.location_id, n.available, n.held, n.committed, n.damaged, n.quality_control, n.incoming, n.safety_stock, n.version, to_timestamp($11::float8 / 1000)
-  from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
-       as n (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version)
+insert into stock_levels (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, reorder_point, version, updated_at)
+select n.item_id, n.location_id, n.available, n.held, n.committed, n.damaged, n.quality_control, n.incoming, n.safety_stock, n.reorder_point, n.version,
+       to_timestamp($12::float8 / 1000)
+  from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+       as n (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, reorder_point, version)
  order by n.item_id, n.location_id`
 
 // By delta, so that the constraints judge what stands and not what we believed.
@@ -441,6 +637,29 @@ with changed as (
      and l.version = n.expected
   returning 1)
 select expect_rows('stock levels', count(*), $12) from changed`
+
+// The rows were changed or made just before, in this transaction.
+const signalLevels = `
+update stock_levels as l
+   set signal = n.signal, signals = n.signals
+  from unnest($1::int[], $2::int[], $3::text[], $4::int[]) as n (item_id, location_id, signal, signals)
+ where (l.item_id, l.location_id) = (n.item_id, n.location_id)`
+
+const insertWorks = `
+insert into work_documents (id, version, status, location_ids, levels, body, kind, reference, unique_name)
+select n.id, n.version, n.status, n.location_ids::int[], n.levels, n.body, n.kind, n.reference, n.unique_name
+  from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::json[], $6::json[], $7::text[], $8::text[], $9::uuid[])
+       as n (id, version, status, location_ids, levels, body, kind, reference, unique_name)`
+
+const updateWorks = `
+with changed as (
+  update work_documents as w
+     set version = n.version, status = n.status, location_ids = n.location_ids::int[], levels = n.levels, body = n.body
+    from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::json[], $6::json[]) as n (id, version, status, location_ids, levels, body)
+   where w.id = n.id
+     and w.version < n.version
+  returning 1)
+select expect_rows('documents', count(*), $7) from changed`
 
 // A replay writes, too: so its commit waits for the standby as the first one's did, and a replayed answer is as durable.
 const countReplays = `

@@ -1,6 +1,6 @@
 // Reading stock levels: as they stand, and as they were.
 import type { ItemNumber, LocationNumber } from '../domain/ids.ts'
-import type { Level } from '../domain/level.ts'
+import type { Level, Thresholds } from '../domain/level.ts'
 import type { Instant } from '../domain/instant.ts'
 import { int4s, ms } from './codec.ts'
 import type { Connection, Pool } from './pool.ts'
@@ -11,7 +11,7 @@ export type LevelsRead = { readonly levels: StoodLevel[]; readonly sequence: num
 
 const columns = `
        l.item_id as item, l.location_id as location, l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming,
-       l.safety_stock as "safetyStock", l.version, ${ms('l.updated_at')} as "updatedAt"`
+       l.safety_stock as "safetyStock", l.reorder_point as "reorderPoint", l.signal, l.signals, l.version, ${ms('l.updated_at')} as "updatedAt"`
 
 /** All levels of some items. Items without any have no row. */
 export const levelsOfItems = async (pool: Pool, items: readonly ItemNumber[]): Promise<LevelsRead> => {
@@ -48,10 +48,7 @@ page as (
    where ($1::int is null or l.item_id = $1)
      and ($2::int is null or l.location_id = $2)
      and ($3::int is null or (l.item_id, l.location_id) > ($3, $4::int))
-     and (not $5 or exists (select from items as i
-                             where i.id = l.item_id
-                               and i.reorder_point is not null
-                               and greatest(0, l.available - l.safety_stock) <= i.reorder_point))
+     and (not $5 or greatest(0, l.available - l.safety_stock) <= l.reorder_point)
    order by l.item_id, l.location_id
    limit $6)
 select head.sequence, head.now, page.*
@@ -78,7 +75,7 @@ page as (
    group by e.item_id, e.location_id
    order by e.item_id, e.location_id
    limit $6)
-select head.sequence, head.now, page.*, coalesce(l.safety_stock, 0) as "safetyStock"
+select head.sequence, head.now, page.*, coalesce(l.safety_stock, 0) as "safetyStock", l.reorder_point as "reorderPoint", null as signal, 0 as signals
   from head
   left join page on true
   left join stock_levels as l on (l.item_id, l.location_id) = (page.item, page.location)
@@ -96,10 +93,10 @@ export const folded = `e.item_id as item, e.location_id as location, ${state(1)}
          ${state(4)} as damaged, ${state(5)} as quality_control, ${state(6)} as incoming,
          max(e.level_version) as version, ${ms('max(e.occurred_at)')} as "updatedAt"`
 
-/** Takes the locks in the order in which batches take them. */
-export const setSafetyStock = async (connection: Connection, item: ItemNumber, safetyStock: number): Promise<void> => {
+/** Takes the locks in the order in which batches take them. What was told of a level stays as it was until the level moves again. */
+export const setThresholds = async (connection: Connection, item: ItemNumber, { safetyStock, reorderPoint }: Thresholds): Promise<void> => {
   await connection.query('select from stock_levels as l where l.item_id = $1 order by l.location_id for update', [item])
-  await connection.query('update stock_levels as l set safety_stock = $2 where l.item_id = $1', [item, safetyStock])
+  await connection.query('update stock_levels as l set safety_stock = $2, reorder_point = $3 where l.item_id = $1', [item, safetyStock, reorderPoint])
 }
 
 /** Whether any unit is at, or on its way to, a location. */

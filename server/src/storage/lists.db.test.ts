@@ -10,7 +10,7 @@ import { documentIdsOfHold, getDocument, listDocuments } from './documents.ts'
 import { listEntries, type EntryFilter, type WrittenEntry } from './entries.ts'
 import { eventsAfter, eventsBefore, getEvent, headSequence } from './events.ts'
 import { dueHolds, getHold, getHolds, listHolds, nextExpiry, type HoldFilter } from './holds.ts'
-import { hasStock, levelsAsOf, levelsOfItems, listLevels, setSafetyStock, type LevelFilter, type StoodLevel } from './levels.ts'
+import { hasStock, levelsAsOf, levelsOfItems, listLevels, setThresholds, type LevelFilter, type StoodLevel } from './levels.ts'
 import { transaction } from './pool.ts'
 
 test('stock levels are listed by item and location, page by page', async () => {
@@ -44,13 +44,13 @@ test('stock levels are listed by item and location, page by page', async () => {
 
 test('levels that run low are those that can sell no more than their reorder point', async () => {
   const { stock, pool } = await freshCell()
-  await pool.query(`
-insert into items (sku, name, reorder_point, sequence, created_at, updated_at)
-select 'ITEM-' || n, 'An item', case when n < 4 then 5 end, 0, now(), now()
-  from generate_series(1, 4) as n
- order by n`)
   await stock.submit(ask(receipt([1, 2, 3, 4].map((item) => line(itemNumber(item), [5, 6, 9, 1][item - 1] ?? 0)))))
-  await transaction(pool, (connection) => setSafetyStock(connection, itemNumber(3), 4))
+  for (const [item, safetyStock] of [
+    [1, 0],
+    [2, 0],
+    [3, 4],
+  ] as const)
+    await transaction(pool, (connection) => setThresholds(connection, itemNumber(item), { safetyStock, reorderPoint: 5 }))
 
   const { levels } = await listLevels(pool, { ...anyLevel, low: true })
 
@@ -74,7 +74,7 @@ test('the levels of some items come with the sequence they were read at, also wh
 
 test('what a buyer reads never is of two different moments', async () => {
   const { stock, pool } = await freshCell()
-  await stock.submit(ask(receipt([line(tea, 200), line(cup, 200)])))
+  await stock.submit(ask(receipt([line(tea, 201), line(cup, 201)])))
   let isOver = false
   const readers = byCallers(2, 2_000, async () => (isOver ? undefined : levelsOfItems(pool, [tea, cup])))
   // Always one of each: whoever sees another number of teas than of cups has seen half a hold.
@@ -330,14 +330,14 @@ test('safety stock is kept back from the next buyer on', async () => {
   const cell = await freshCell()
   await cell.stock.submit(ask(receipt(5)))
   await cell.stock.submit(ask(receipt(5, { location: paris })))
-  await transaction(cell.pool, (connection) => setSafetyStock(connection, tea, 3))
+  await transaction(cell.pool, (connection) => setThresholds(connection, tea, { safetyStock: 3, reorderPoint: null }))
 
   expect(await cell.stock.submit(ask(hold(3)))).toMatchObject({ rejection: { shortages: [{ available: 2 }] } })
   expect(await cell.stock.submit(ask(hold(2)))).toMatchObject({ ok: true })
 })
 
 const anyLevel: LevelFilter = { item: null, location: null, low: false, after: null, limit: 100 }
-const anyHold: HoldFilter = { status: null, reference: null, item: null, before: null, limit: 100 }
+const anyHold: HoldFilter = { status: null, reference: null, customer: null, item: null, before: null, limit: 100 }
 const anyEntry: EntryFilter = { item: null, location: null, documents: null, from: null, to: null, since: null, until: null, before: null, limit: 100 }
 
 /** All of a list, page by page, each from the last row of the one before. */
@@ -351,9 +351,9 @@ const pages = async <Row>(read: (last: Row | null, limit: number) => Promise<Row
   }
 }
 
-/** The levels, without the moment at which they were read. */
+/** The levels, without the moment at which they were read, and without what was told of them: that is no count. */
 const counted = (levels: readonly StoodLevel[]): StoodLevel[] =>
-  levels.map(({ item, location, available, held, committed, damaged, quality_control, incoming, safetyStock, version, updatedAt }) => ({
+  levels.map(({ item, location, available, held, committed, damaged, quality_control, incoming, safetyStock, reorderPoint, version, updatedAt }) => ({
     item,
     location,
     available,
@@ -363,6 +363,9 @@ const counted = (levels: readonly StoodLevel[]): StoodLevel[] =>
     quality_control,
     incoming,
     safetyStock,
+    reorderPoint,
+    signal: null,
+    signals: 0,
     version,
     updatedAt,
   }))

@@ -229,8 +229,8 @@ gone as (
    where not exists (select from folded as f where (f.item, f.location) = (l.item_id, l.location_id))
   returning 1),
 written as (
-  insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, version, updated_at)
-  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, coalesce((select i.safety_stock from items as i where i.id = f.item), 0), f.version, to_timestamp(f."updatedAt"::float8 / 1000)
+  insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, reorder_point, version, updated_at)
+  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, coalesce((select i.safety_stock from items as i where i.id = f.item), 0), (select i.reorder_point from items as i where i.id = f.item), f.version, to_timestamp(f."updatedAt"::float8 / 1000)
     from folded as f
   on conflict (item_id, location_id) do update
      set available = excluded.available, held = excluded.held, committed = excluded.committed, damaged = excluded.damaged,

@@ -5,6 +5,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { itemNumber, locationNumber, type Uuid } from '../../src/domain/ids.ts'
+import { noThresholds } from '../../src/domain/level.ts'
 import { ledger, type Ledger } from '../../src/ledger/ledger.ts'
 import { limits } from '../../src/platform/limits.ts'
 import { uuidV7 } from '../../src/platform/random.ts'
@@ -53,6 +54,8 @@ const placeOne = async (stock: Ledger): Promise<void> => {
       candidates: [],
       strategy: 'priority',
       destination: null,
+      customer: null,
+      purchaseLimits: [],
       reference: null,
       metadata: {},
     },
@@ -91,7 +94,7 @@ let batches = 0
 let batched = 0
 const stock = ledger({
   store: postgresStore({ pool, prepare: true }),
-  safetyStockOf: () => 0,
+  thresholdsOf: () => noThresholds,
   limits: limits.ledger,
   wait: sleep,
   soon: setImmediate,

@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 
 /** Forges the evidence, or says that there is nothing of that kind in this history. */
-type Forger = (evidence: Evidence) => boolean | { safetyStockOf: Evidence['safetyStockOf'] }
+type Forger = (evidence: Evidence) => boolean | { thresholdsOf: Evidence['thresholdsOf'] }
 
 const forgeries: readonly (readonly [what: string, Rule, Forger])[] = [
   [
@@ -56,7 +56,7 @@ const forgeries: readonly (readonly [what: string, Rule, Forger])[] = [
   [
     'more was to be kept back',
     'no more is promised than may be sold',
-    ({ rows }) => rows.entries.some(({ to }) => to === 'held') && { safetyStockOf: () => 1_000 },
+    ({ rows }) => rows.entries.some(({ to }) => to === 'held') && { thresholdsOf: () => ({ safetyStock: 1_000, reorderPoint: null }) },
   ],
   [
     'a level holds what no hold holds',
@@ -342,8 +342,8 @@ const forgeries: readonly (readonly [what: string, Rule, Forger])[] = [
 ]
 
 test.each(forgeries)('the auditor notices that %s', (_, rule, forge) => {
-  for (const { safetyStockOf, ...evidence } of faultless) {
-    const copy = { ...structuredClone(evidence), safetyStockOf }
+  for (const { thresholdsOf, ...evidence } of faultless) {
+    const copy = { ...structuredClone(evidence), thresholdsOf }
     const forged = forge(copy)
     if (forged === false) continue
     const found = audit({ ...copy, ...(forged === true ? {} : forged) }).map((violation) => violation.rule)

@@ -2,6 +2,7 @@
 // and holds both against what the clients asked for and heard. It calls nothing of what it judges.
 import type { Hold } from '../../src/domain/hold.ts'
 import type { ItemNumber, Uuid } from '../../src/domain/ids.ts'
+import type { Thresholds } from '../../src/domain/level.ts'
 import type { Shortage } from '../../src/domain/rejection.ts'
 import type { LedgerOutcome } from '../../src/ledger/ledger.ts'
 import type { EntryRow, EventRow, Reading, Rows } from './database.ts'
@@ -11,7 +12,7 @@ export type Evidence = {
   readonly rows: Rows
   readonly history: History
   readonly readings: readonly Reading[]
-  readonly safetyStockOf: (item: ItemNumber) => number
+  readonly thresholdsOf: (item: ItemNumber) => Thresholds
 }
 
 export const rules = [
@@ -94,12 +95,12 @@ const copyOf = (counts: Counts): Counts => ({ ...counts })
 const isState = (place: string): place is State => (states as readonly string[]).includes(place)
 const levelName = (item: number, location: number) => `${item}@${location}`
 
-const replayLevels = ({ rows, safetyStockOf }: Evidence, require: Require): Levels => {
+const replayLevels = ({ rows, thresholdsOf }: Evidence, require: Require): Levels => {
   const levels = new Map<string, LevelHistory>()
   for (const entry of rows.entries) {
     const name = levelName(entry.item, entry.location)
     const item = entry.item as ItemNumber // it is an item's number, wherever it was read
-    const level = levels.get(name) ?? { item, name, safetyStock: safetyStockOf(item), counts: [], madeBy: [], entries: [] }
+    const level = levels.get(name) ?? { item, name, safetyStock: thresholdsOf(item).safetyStock, counts: [], madeBy: [], entries: [] }
     levels.set(name, level)
     level.entries.push(entry)
   }
@@ -477,6 +478,8 @@ const isAsAsked = (command: Asked, event: EventRow, { entries: all }: Rows, hold
       return event.type === 'stock.returned' && command.lines.every(({ item, quantity, to }) => moved(item, 'customer', to, command.location) === quantity)
     case 'AdjustStock':
       return command.lines.every(({ item, quantity, from, to }) => moved(item, from, to, command.location) === quantity)
+    default:
+      return false
   }
 }
 

@@ -286,6 +286,8 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
     candidates: (random.chance(0.8) ? locations : [random.pick(locations)]).map((location) => ({ location, point: null })),
     strategy: random.pick<Strategy>(['priority', 'most_stock', 'nearest', 'fewest_splits']),
     destination: null,
+    customer: null,
+    purchaseLimits: [],
   })
 
   const lines = (): WantedLine[] =>

@@ -1,7 +1,7 @@
 // The simulated database is worth as much as it is like PostgreSQL. So here both do the same, and must say the same.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { itemNumber, locationNumber, type Uuid } from '../../src/domain/ids.ts'
-import { emptyLevel, type Level } from '../../src/domain/level.ts'
+import { emptyLevel, noThresholds, type Level } from '../../src/domain/level.ts'
 import { runBatch, type Request } from '../../src/ledger/batch.ts'
 import { Fault } from '../../src/storage/fault.ts'
 import { postgresStore, type Batch, type LedgerStore } from '../../src/storage/ledger-store.ts'
@@ -12,6 +12,7 @@ import { database as simulatedDatabase, faithful, type Host } from './database.t
 import { noFaults } from './faults.ts'
 import { random as randomOf } from './random.ts'
 import { tally, trace } from './tally.ts'
+import { noChanges, wantedOf } from '../support/batch.ts'
 
 type Variant = {
   readonly store: LedgerStore
@@ -99,6 +100,8 @@ const placed = (quantity: number, ttlMs = 60_000) =>
     candidates: [],
     strategy: 'priority',
     destination: null,
+    customer: null,
+    purchaseLimits: [],
     ...plain,
   })
 
@@ -108,17 +111,17 @@ describe.each(variants)('on %s', (_, open) => {
     variant = await open()
   })
   afterAll(() => variant.close())
-  const batch = (...requests: Request[]) => runBatch(requests, { store: variant.store, safetyStockOf: () => 0, dueLimit: 5 })
+  const batch = (...requests: Request[]) => runBatch(requests, { store: variant.store, thresholdsOf: () => noThresholds, dueLimit: 5 })
   const level = { item: tea, location: london }
-  const wanted = { holds: [], levels: [level], keys: [] }
-  const nobody = { holds: [], levels: [], keys: [] }
+  const wanted = wantedOf({ levels: [level] })
+  const nobody = wantedOf({})
   const kindOf = (error: unknown) => (error instanceof Fault ? `${error.kind} ${error.sqlState}` : String(error))
 
   test('of two who make the same level at once one stands and the other is refused', async () => {
     const outcomes = await variant.run(async () => {
       const both = await Promise.all([variant.store.open(wanted), variant.store.open(wanted)])
       expect(both.map(({ levels }) => levels)).toEqual([[], []])
-      return Promise.all(both.map((one) => one.commit({ ...nothing, newLevels: [{ ...emptyLevel(tea, london), version: 1 }] }).then(() => 'stands', kindOf)))
+      return Promise.all(both.map((one) => one.commit({ ...noChanges, newLevels: [{ ...emptyLevel(tea, london), version: 1 }] }).then(() => 'stands', kindOf)))
     })
     expect(outcomes.toSorted()).toEqual(['refused 23505', 'stands'])
   })
@@ -132,7 +135,7 @@ describe.each(variants)('on %s', (_, open) => {
       const next = variant.store.open(wanted).finally(() => (over = true))
       await variant.pause(80)
       const isWaiting = !over
-      await holder.commit({ ...nothing, changedLevels: [{ before: stood, after: { ...stood, available: stood.available + 2, version: stood.version + 1 } }] })
+      await holder.commit({ ...noChanges, changedLevels: [{ before: stood, after: { ...stood, available: stood.available + 2, version: stood.version + 1 } }] })
       const other = await next
       await other.abandon()
       return { before: stood, waited: isWaiting, seen: levelOf(other) }
@@ -154,7 +157,7 @@ describe.each(variants)('on %s', (_, open) => {
   test('of two who use the same key at once one stands and the other is refused', async () => {
     const key = uuid((uuids += 1))
     const outcome = { ok: false, rejection: { code: 'hold_not_found', hold: uuid(1) } } as const
-    const changes = { ...nothing, newKeys: [{ key, fingerprint: uuid(1), remembers: { outcome } }] }
+    const changes = { ...noChanges, newKeys: [{ key, fingerprint: uuid(1), remembers: { outcome } }] }
     const [outcomes, found] = await variant.run(async () => {
       const both = await Promise.all([variant.store.open(nobody), variant.store.open(nobody)])
       const ends = await Promise.all(both.map((one) => one.commit(changes).then(() => 'stands', kindOf)))
@@ -171,7 +174,7 @@ describe.each(variants)('on %s', (_, open) => {
       const holder = await variant.store.open(wanted)
       const before = levelOf(holder)
       const stale = { ...before, version: before.version - 1 }
-      return holder.commit({ ...nothing, changedLevels: [{ before: stale, after: { ...before, available: 0 } }] }).then(() => 'stands', kindOf)
+      return holder.commit({ ...noChanges, changedLevels: [{ before: stale, after: { ...before, available: 0 } }] }).then(() => 'stands', kindOf)
     })
     expect(fault).toBe('refused 40001')
   })
@@ -181,7 +184,7 @@ describe.each(variants)('on %s', (_, open) => {
       const holder = await variant.store.open(wanted)
       const before = levelOf(holder)
       return holder
-        .commit({ ...nothing, changedLevels: [{ before, after: { ...before, available: -1, version: before.version + 1 } }] })
+        .commit({ ...noChanges, changedLevels: [{ before, after: { ...before, available: -1, version: before.version + 1 } }] })
         .then(() => 'stands', kindOf)
     })
     expect(fault).toBe('refused 23514')
@@ -213,7 +216,11 @@ test('the same thousand commands are answered alike by PostgreSQL and by the sim
       await variant.run(async () => {
         for (let round = 0; round < ROUNDS; round += 1) {
           const requests = Array.from({ length: random.between(1, 6) }, () => anyRequest(random, holds))
-          const outcomes = await runBatch(requests, { store: variant.store, safetyStockOf: (item) => (item === cup ? 2 : 0), dueLimit: 5 })
+          const outcomes = await runBatch(requests, {
+            store: variant.store,
+            thresholdsOf: (item) => ({ ...noThresholds, safetyStock: item === cup ? 2 : 0 }),
+            dueLimit: 5,
+          })
           for (const outcome of outcomes) if ('ok' in outcome && outcome.ok && outcome.answer.kind === 'hold') holds.push(outcome.answer.hold.id)
           answers.push(...outcomes)
         }
@@ -246,6 +253,8 @@ const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[])
       ttlMs: 3_600_000,
       mode: random.pick(['all_or_nothing', 'best_effort']),
       destination: null,
+      customer: null,
+      purchaseLimits: [],
       ...plain,
       lines: [{ ...line(), location }, ...(random.chance(0.5) ? [{ ...line(), location: null }] : [])],
       candidates: [london, paris].map((one) => ({ location: one, point: null })),
@@ -273,7 +282,6 @@ const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[])
 const timeless = (answer: unknown): unknown =>
   JSON.parse(JSON.stringify(answer, (name, value: unknown) => (['createdAt', 'expiresAt', 'endedAt'].includes(name) && value !== null ? 'then' : value)))
 
-const nothing = { told: [], newHolds: [], changedHolds: [], newLevels: [], changedLevels: [], newKeys: [], replayedKeys: [] }
 const levelOf = ({ levels }: Batch): Level => {
   const [level] = levels
   if (level === undefined) throw new Error('the level is not there')

@@ -1,13 +1,14 @@
 // One database in memory, as far as the ledger can tell it from PostgreSQL: rows that are visible once they are committed, row
 // locks and unique indexes that are waited for, one clock, and connections that break. Statements run in the order of
 // storage/ledger-store.ts and see what that one's would see at "read committed"; each of them takes simulated time.
-import type { DocumentAnswer } from '../../src/domain/event.ts'
+import type { DocumentAnswer, EventData } from '../../src/domain/event.ts'
 import type { Hold } from '../../src/domain/hold.ts'
 import type { ItemNumber, Uuid } from '../../src/domain/ids.ts'
 import { instant, type Instant } from '../../src/domain/instant.ts'
 import { levelKey, stockStates, type Level, type Place } from '../../src/domain/level.ts'
 import { Fault } from '../../src/storage/fault.ts'
-import type { Batch, Changes, LedgerStore, Remembered, Wanted } from '../../src/storage/ledger-store.ts'
+import { levelsOfWork, type Work } from '../../src/domain/work.ts'
+import type { Batch, Bought, Changes, LedgerStore, Remembered, ShelfMoved, Wanted } from '../../src/storage/ledger-store.ts'
 import type { Clock } from './clock.ts'
 import type { Faults, Pace } from './faults.ts'
 import type { Random } from './random.ts'
@@ -17,7 +18,7 @@ export type EventRow = {
   readonly sequence: number
   readonly type: string
   readonly subject: { readonly kind: string; readonly id: string; readonly version: number }
-  readonly data: DocumentAnswer
+  readonly data: EventData
   readonly actor: string
   readonly requestId: string
   readonly occurredAt: number
@@ -48,6 +49,9 @@ export type Rows = {
   readonly events: Map<number, EventRow>
   readonly entries: EntryRow[]
   readonly documents: Map<string, number>
+  readonly works: Map<Uuid, Work>
+  /** Unique names of documents. */
+  readonly names: Map<Uuid, Uuid>
   readonly outbox: { readonly first: number; readonly last: number }[]
   readonly head: { sequence: number; latestAt: number }
 }
@@ -143,6 +147,8 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     events: new Map(),
     entries: [],
     documents: new Map(),
+    works: new Map(),
+    names: new Map(),
     outbox: [],
     head: { sequence: 0, latestAt: 0 },
   }
@@ -346,8 +352,16 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     await step()
     goOn(transaction)
 
+    const workIds = [...new Set(wanted.works)].filter((id) => rows.works.has(id)).toSorted()
+    await take(transaction, workIds.map(workLock))
+    const works = workIds.flatMap((id) => rows.works.get(id) ?? [])
+    await take(transaction, [...new Set(wanted.purchases.map(({ customer }) => customerLock(customer)))].toSorted())
+    await step()
+    goOn(transaction)
+
     const places = new Map(wanted.levels.map(({ item, location }) => [levelKey(item, location), true]))
     for (const id of wanted.holds) for (const { item, location } of rows.holds.get(id)?.allocations ?? []) places.set(levelKey(item, location), true)
+    for (const id of workIds) for (const { item, location } of levelsOfStood(id)) places.set(levelKey(item, location), true)
     const standing = [...places.keys()].filter((key) => rows.levels.has(key))
     if (rules.locksLevels === 'in one order') standing.sort((a, b) => a - b)
     const before = standing.flatMap((key) => rows.levels.get(key) ?? [])
@@ -358,6 +372,9 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     goOn(transaction)
 
     const keys = remembered(rows, wanted.keys)
+    const named = new Map(wanted.uniques.flatMap((name): [Uuid, Uuid][] => (rows.names.has(name) ? [[name, rows.names.get(name) ?? name]] : [])))
+    const bought = boughtOf(wanted)
+    const shelves = shelvesOf(wanted)
     await step()
     goOn(transaction)
 
@@ -370,6 +387,10 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
       holds,
       levels,
       keys,
+      works,
+      named,
+      bought,
+      shelves,
       now: decidedAt,
       sequence,
       due: (items, limit) => call(transaction, 'statement', () => due(transaction, items, limit, decidedAt)),
@@ -401,6 +422,37 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     }
   }
 
+  const levelsOfStood = (id: Uuid) => {
+    const work = rows.works.get(id)
+    return work === undefined ? [] : levelsOfWork(work)
+  }
+
+  const boughtOf = ({ purchases }: Wanted): Bought[] => {
+    const found: Bought[] = []
+    for (const hold of rows.holds.values())
+      for (const item of new Set(hold.allocations.map((allocation) => allocation.item))) {
+        if (hold.customer === null || !purchases.some((purchase) => purchase.customer === hold.customer && purchase.item === item)) continue
+        let held = 0
+        let taken = 0
+        for (const allocation of hold.allocations)
+          if (allocation.item === item) {
+            held += allocation.held
+            taken += allocation.committed + allocation.shipped
+          }
+        found.push({ hold: hold.id, customer: hold.customer, item, placedAt: hold.createdAt, expiresAt: hold.expiresAt, held, taken })
+      }
+    return found
+  }
+
+  const shelvesOf = ({ shelves }: Wanted): ShelfMoved[] =>
+    shelves.map((asked) => {
+      let moved = 0
+      for (const entry of rows.entries)
+        if (entry.item === asked.item && entry.location === asked.location && entry.sequence > asked.asOf)
+          moved += (shelf.has(entry.to) ? entry.quantity : 0) - (shelf.has(entry.from) ? entry.quantity : 0)
+      return { ...asked, moved }
+    })
+
   const due = async (transaction: Transaction, items: readonly ItemNumber[], limit: number, at: Instant): Promise<Uuid[]> => {
     goOn(transaction)
     await step()
@@ -417,7 +469,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     goOn(transaction)
     mayFail()
     goOn(transaction)
-    const { told, newHolds, changedHolds, newLevels, changedLevels, newKeys, replayedKeys } = changes
+    const { told, newHolds, changedHolds, newLevels, changedLevels, signaledLevels, newWorks, changedWorks, newKeys, replayedKeys } = changes
     const early = sequencesTaken + 1
     sequencesTaken += told.length
 
@@ -441,14 +493,19 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
       }
       return level
     })
+    for (const { work, unique: name } of newWorks) {
+      await insert(transaction, workLock(work.id), 'work_documents_pk', () => rows.works.has(work.id))
+      if (name !== null) await insert(transaction, nameLock(name), 'work_documents_unique_name', () => rows.names.has(name))
+    }
+    for (const work of changedWorks) if ((rows.works.get(work.id)?.version ?? work.version) >= work.version) throw changed('documents')
     await take(transaction, replayedKeys.toSorted().map(keyLock))
     await step()
     goOn(transaction)
 
     if (told.length > 0 && rules.sequence === 'under the head') await take(transaction, [HEAD])
     const first = told.length === 0 ? 0 : rules.sequence === 'under the head' ? rows.head.sequence + 1 : early
-    const moves: EntryRow[] = told.flatMap(({ accepted: { entries, answer } }, index) =>
-      entries.map((entry) => ({ ...entry, sequence: first + index, document: documentOf(answer), occurredAt: at })),
+    const moves: EntryRow[] = told.flatMap(({ entries, answer }, index) =>
+      answer === null ? [] : entries.map((entry) => ({ ...entry, sequence: first + index, document: documentOf(answer), occurredAt: at })),
     )
     const newMoves = new Set<string>()
     for (const move of moves) {
@@ -470,20 +527,22 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     for (const hold of changedHolds) rows.holds.set(hold.id, hold)
     for (const level of newLevels) rows.levels.set(keyOf(level), level)
     for (const level of updated) rows.levels.set(keyOf(level), level)
+    for (const { item, location, signal, signals } of signaledLevels) {
+      const level = rows.levels.get(levelKey(item, location))
+      if (level !== undefined) rows.levels.set(levelKey(item, location), { ...level, signal, signals })
+    }
+    for (const { work, unique: name } of newWorks) {
+      rows.works.set(work.id, work)
+      if (name !== null) rows.names.set(name, work.id)
+    }
+    for (const work of changedWorks) rows.works.set(work.id, work)
     for (const key of replayedKeys) {
       const row = rows.keys.get(key)
       if (row) rows.keys.set(key, { ...row, replays: row.replays + 1 })
     }
-    for (const [
-      index,
-      {
-        accepted: { event, answer },
-        actor,
-        requestId,
-      },
-    ] of told.entries()) {
+    for (const [index, { event, answer, actor, requestId }] of told.entries()) {
       rows.events.set(first + index, { sequence: first + index, type: event.type, subject: event.subject, data: event.data, actor, requestId, occurredAt: at })
-      if (answer.kind !== 'hold') rows.documents.set(`${answer.kind} ${documentOf(answer).id}`, first + index)
+      if (answer !== null && answer.kind !== 'hold') rows.documents.set(`${answer.kind} ${documentOf(answer).id}`, first + index)
       if (event.type === 'hold.expired') tally.add(requestId === SWEEPER ? 'expired by the sweeper' : 'expired on the way')
     }
     rows.entries.push(...moves)
@@ -506,10 +565,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     trace.say(
       () =>
         `tx ${transaction.number} committed at ${at - EPOCH_MS}: ${told
-          .map(
-            ({ accepted: { event }, requestId }, index) =>
-              `#${first + index} ${event.type} v${event.subject.version} of ${event.subject.id.slice(-4)} (${requestId})`,
-          )
+          .map(({ event, requestId }, index) => `#${first + index} ${event.type} v${event.subject.version} of ${event.subject.id.slice(-4)} (${requestId})`)
           .join(', ')}`,
     )
     return first
@@ -584,6 +640,10 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
 const holdLock = (id: Uuid) => `hold ${id}`
 const levelLock = (key: number) => `level ${key}`
 const keyLock = (key: Uuid) => `key ${key}`
+const workLock = (id: Uuid) => `document ${id}`
+const nameLock = (name: Uuid) => `name ${name}`
+const customerLock = (customer: string) => `customer ${customer}`
+const shelf: ReadonlySet<Place> = new Set(['available', 'held', 'committed'])
 const keyOf = ({ item, location }: Level) => levelKey(item, location)
 
 /** What is remembered under keys: a key's answer is its event, or its own where there was none. */
@@ -599,6 +659,7 @@ export const remembered = (rows: Rows, keys: readonly Uuid[]): Map<Uuid, Remembe
 const answerAt = (rows: Rows, sequence: number | null): Remembered['outcome'] => {
   const event = sequence === null ? undefined : rows.events.get(sequence)
   if (event === undefined) throw new Error(`a key points to event ${sequence}, which is not there`)
+  if (event.data.kind === 'stock_level') throw new Error(`a key points to event ${sequence}, which nobody asked for`)
   return { ok: true, answer: event.data }
 }
 
@@ -614,5 +675,11 @@ const documentOf = (answer: DocumentAnswer): EntryRow['document'] => {
       return { kind: 'shipment', id: answer.shipment.id }
     case 'return':
       return { kind: 'return', id: answer.return.id }
+    case 'transfer':
+      return { kind: 'transfer', id: answer.transfer.id }
+    case 'inbound_shipment':
+      return { kind: 'inbound_shipment', id: answer.inbound.id }
+    case 'count':
+      return { kind: 'count', id: answer.count.id }
   }
 }

@@ -5,6 +5,7 @@ import type { ItemNumber, LocationNumber } from '../../src/domain/ids.ts'
 import { emptyLevel } from '../../src/domain/level.ts'
 import { Fault } from '../../src/storage/fault.ts'
 import type { LedgerStore } from '../../src/storage/ledger-store.ts'
+import { noChanges, unasked, wantedOf } from '../support/batch.ts'
 import { remembered, SWEEPER } from './database.ts'
 import type { Failure, Variant } from './simulation.ts'
 
@@ -77,24 +78,21 @@ export const mutants: readonly Mutant[] = [
     // Decides on the hold as it found it, and does not look again when it has the lock.
     variant: {
       sweep: async (found, store) => {
-        const batch = await store.open({ holds: [found.id], levels: [], keys: [] })
+        const batch = await store.open(wantedOf({ holds: [found.id] }))
         const level = (item: ItemNumber, location: LocationNumber) =>
           batch.levels.find((one) => one.item === item && one.location === location) ?? emptyLevel(item, location)
         // Where the level has not that much held any more, the domain throws; where other holds hold as much, it is theirs that is given back.
         if (found.allocations.some(({ item, location, held }) => level(item, location).held < held)) return batch.abandon()
-        const decision = expireHold({ type: 'ExpireHold', id: found.id }, { hold: () => found, level }, batch.now)
+        const decision = expireHold({ type: 'ExpireHold', id: found.id }, { ...unasked, hold: () => found, level }, batch.now)
         const version = (batch.holds[0]?.version ?? 0) + 1
         if (!decision.ok || decision.event === undefined || decision.hold === undefined) return batch.abandon()
         const hold = { ...decision.hold, version }
         const answer = { kind: 'hold', hold } as const
         const event = { ...decision.event, subject: { ...decision.event.subject, version }, data: answer }
         await batch.commit({
-          told: [{ accepted: { ...decision, hold, answer, event }, actor: 'system', requestId: SWEEPER }],
-          newHolds: [],
+          ...noChanges,
+          told: [{ event, entries: decision.entries, answer, actor: 'system', requestId: SWEEPER }],
           changedHolds: [hold],
-          newLevels: [],
-          newKeys: [],
-          replayedKeys: [],
           changedLevels: decision.levels.map((after) => ({ before: level(after.item, after.location), after })),
         })
       },

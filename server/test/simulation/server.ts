@@ -2,6 +2,7 @@
 // started again, is stopped for a while, and has a clock of its own that is wrong.
 import type { Hold } from '../../src/domain/hold.ts'
 import type { ItemNumber } from '../../src/domain/ids.ts'
+import type { Thresholds } from '../../src/domain/level.ts'
 import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
 import { Fault } from '../../src/storage/fault.ts'
 import type { LedgerStore } from '../../src/storage/ledger-store.ts'
@@ -35,7 +36,7 @@ export type ServerDeps = {
   readonly pace: Pace
   readonly database: Database
   readonly limits: LedgerLimits
-  readonly safetyStockOf: (item: ItemNumber) => number
+  readonly thresholdsOf: (item: ItemNumber) => Thresholds
   readonly wiring: Wiring
   readonly tally: Tally
   readonly trace: Trace
@@ -50,7 +51,7 @@ const SWEEP_LIMIT = 20
 
 type Life = { alive: boolean; draining: boolean; pausedUntil: number; unanswered: number; readonly host: Host; readonly stock: Ledger }
 
-export const server = ({ number, clock, random, pace, database, limits, safetyStockOf, wiring, tally, trace, onDefect }: ServerDeps): Server => {
+export const server = ({ number, clock, random, pace, database, limits, thresholdsOf, wiring, tally, trace, onDefect }: ServerDeps): Server => {
   let life: Life
 
   const start = (): Life => {
@@ -100,7 +101,7 @@ export const server = ({ number, clock, random, pace, database, limits, safetySt
       host,
       stock: ledger({
         store,
-        safetyStockOf,
+        thresholdsOf,
         limits,
         wait: (ms) => new Promise((resolve) => host.deliver(ms, resolve)),
         soon: (callback) => host.deliver(0, callback),

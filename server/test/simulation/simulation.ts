@@ -52,7 +52,8 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
   const database = simulatedDatabase({ clock, random, faults: () => faults, pace, rules: { ...faithful, ...variant.rules }, tally, trace })
   const limits = drawLimits(random)
   const safetyStock = random.pick([0, 0, 1, 3])
-  const safetyStockOf = (item: ItemNumber) => (item % 2 === 0 ? safetyStock : 0)
+  const reorderPoint = random.pick([null, null, 2, 12])
+  const thresholdsOf = (item: ItemNumber) => ({ safetyStock: item % 2 === 0 ? safetyStock : 0, reorderPoint })
   const servers = Array.from({ length: random.between(2, 3) }, (_, index) =>
     server({
       number: index + 1,
@@ -61,7 +62,7 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
       pace,
       database,
       limits,
-      safetyStockOf,
+      thresholdsOf,
       wiring: variant,
       tally,
       trace,
@@ -120,7 +121,7 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
   await becomesQuiet('processes have not stopped', () => stopped === servers.length && servers.every((one) => one.isIdle()), QUIET_BOUND_MS)
   await clock.runUntil(() => false, clock.now() + READER_EVERY_MS)
 
-  const evidence = { rows: database.rows, history, readings: database.readings, safetyStockOf }
+  const evidence = { rows: database.rows, history, readings: database.readings, thresholdsOf }
   failures.push(...audit(evidence))
   for (const { type, data, occurredAt } of database.rows.events.values()) {
     if (data.kind !== 'hold') continue

@@ -26,6 +26,7 @@ import { emptyLevel, levelKey, places, stockStates, type Entry, type Level, type
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
 import type { Rejection } from '../../src/domain/rejection.ts'
 import type { ReturnStock } from '../../src/domain/return.ts'
+import { unasked } from './batch.ts'
 
 /** What happened so far, then one command, then what became of it; and on from there. */
 export type Story = {
@@ -173,6 +174,8 @@ export const placeHold = (name: string, lines: number | readonly WantedLine[], r
   candidates: [london, paris, rome].map((location) => ({ location, point: null })),
   strategy: 'priority',
   destination: null,
+  customer: null,
+  purchaseLimits: [],
   ...unnoted,
   ...rest,
 })
@@ -278,6 +281,7 @@ export const viewOf = (stock: Stock): StockView => {
       return level
     },
     hold: (id) => stock.holds.get(id),
+    ...unasked,
   }
 }
 

@@ -7,6 +7,7 @@ import type { Command } from '../../src/domain/decide.ts'
 import type { ExecuteHold, Hold, Line, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
 import type { Uuid } from '../../src/domain/ids.ts'
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
+import { noThresholds } from '../../src/domain/level.ts'
 import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { uuidV7 } from '../../src/platform/random.ts'
@@ -68,7 +69,7 @@ export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
     const pool = open({ url: way(url), size: 3, applicationName: LEDGER, pipeline: true, statementTimeoutMs })
     const stock = ledger({
       store: between(postgresStore({ pool, prepare })),
-      safetyStockOf: () => 0,
+      thresholdsOf: () => noThresholds,
       limits: { ...ample, ...limits },
       wait: sleep,
       soon: setImmediate,

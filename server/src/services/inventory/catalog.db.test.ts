@@ -141,6 +141,7 @@ const fields = (sku: string): ItemFields => ({
   metadata: {},
   safetyStock: 0,
   reorderPoint: null,
+  purchaseLimit: null,
   status: 'active',
 })
 

@@ -2,6 +2,7 @@
 // (archived, inactive, safety stock) is looked for in the database every few hundred milliseconds.
 import { LRUCache } from 'lru-cache'
 import type { ItemNumber, LocationNumber } from '../../domain/ids.ts'
+import { noThresholds, type Thresholds } from '../../domain/level.ts'
 import { loop } from '../../platform/loop.ts'
 import { together } from '../../platform/together.ts'
 import type { Candidate } from '../../domain/sourcing.ts'
@@ -10,7 +11,7 @@ import { locationsChangedAfter, type Location } from '../../storage/locations.ts
 import { headSequence } from '../../storage/events.ts'
 import type { Pool } from '../../storage/pool.ts'
 
-export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock' | 'sequence'>
+export type CatalogItem = Pick<Item, 'number' | 'sku' | 'status' | 'safetyStock' | 'reorderPoint' | 'purchaseLimit' | 'sequence'>
 export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'priority' | 'latitude' | 'longitude' | 'sequence'>
 
 export type Catalog = {
@@ -22,7 +23,8 @@ export type Catalog = {
   remember(numbers: Iterable<ItemNumber>): Promise<void> | undefined
   /** The sku of an item that was remembered before. */
   sku(number: ItemNumber): string
-  safetyStockOf(number: ItemNumber): number
+  thresholdsOf(number: ItemNumber): Thresholds
+  purchaseLimitOf(number: ItemNumber): CatalogItem['purchaseLimit']
   location(code: string): CatalogLocation | undefined | Promise<CatalogLocation | undefined>
   code(number: LocationNumber): string
   /** Active locations in their own order, for lines that name none. */
@@ -54,9 +56,9 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
   let refreshing: Promise<void> | undefined
 
   /** Answers the newest that was heard of the item: an answer may be older than a change that was heard of while it was under way. */
-  const addItem = ({ number, sku, status, safetyStock, sequence }: Item): CatalogItem => {
+  const addItem = ({ number, sku, status, safetyStock, reorderPoint, purchaseLimit, sequence }: Item): CatalogItem => {
     const known = items.get(number)
-    const item = known !== undefined && known.sequence > sequence ? known : { number, sku, status, safetyStock, sequence }
+    const item = known !== undefined && known.sequence > sequence ? known : { number, sku, status, safetyStock, reorderPoint, purchaseLimit, sequence }
     skus.set(sku, item)
     items.set(number, item)
     return item
@@ -130,7 +132,8 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
       if (item === undefined) throw new Error(`item ${number} is not in the catalog`)
       return item.sku
     },
-    safetyStockOf: (number) => items.get(number)?.safetyStock ?? 0,
+    thresholdsOf: (number) => items.get(number) ?? noThresholds,
+    purchaseLimitOf: (number) => items.get(number)?.purchaseLimit ?? null,
     location: (code) => codes.get(code) ?? refreshOnce().then(() => codes.get(code)),
     code: (number) => {
       const location = locations.get(number)

@@ -6,12 +6,12 @@ import type { Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, namedId } from './named.ts'
-import { isDocument, itemsOf, renderEvent, type WireEvent } from './render.ts'
+import { isOfStock, itemsOfEvent, renderEvent, type WireEvent } from './render.ts'
 import { Refused } from './submit.ts'
 
 export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers['events'] => {
   const render = async (events: readonly WrittenEvent[]): Promise<WireEvent[]> => {
-    await catalog.remember(events.flatMap(({ data }) => (isDocument(data) ? itemsOf(data) : [])))
+    await catalog.remember(events.flatMap(({ data }) => (isOfStock(data) ? itemsOfEvent(data) : [])))
     return events.map((event) => renderEvent(event, catalog))
   }
   const typesOf = (type: string | readonly string[] | undefined): readonly string[] | null =>

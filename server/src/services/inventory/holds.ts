@@ -1,5 +1,6 @@
 // Holds: placing, executing, releasing, extending, canceling; and reading them.
-import { encodeId } from '../../domain/ids.ts'
+import type { PurchaseLimit } from '../../domain/hold.ts'
+import { encodeId, type ItemNumber } from '../../domain/ids.ts'
 import type { Command } from '../../domain/decide.ts'
 import { getHold, listHolds } from '../../storage/holds.ts'
 import type { Answer, Handlers } from '../service.ts'
@@ -17,6 +18,15 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
     if (asked > ttl.longestSeconds * 1000) throw new Refused('ttl_out_of_range', `a hold may live ${ttl.longestSeconds} seconds; ${seconds} were asked`)
     return asked
   }
+  const limitsOf = (items: readonly ItemNumber[]): PurchaseLimit[] =>
+    [...new Set(items)].flatMap((item) => {
+      const limit = catalog.purchaseLimitOf(item)
+      return limit === null ? [] : [{ item, quantity: limit.quantity, windowMs: limit.windowSeconds * 1000 }]
+    })
+  const customerNeeded = (limited: readonly PurchaseLimit[]) => {
+    const message = `is needed: ${limited.map(({ item }) => catalog.sku(item)).join(', ')} may be bought only so often by one customer`
+    return new Refused('invalid_request', `customer ${message}`, { errors: [{ param: 'customer', message }] })
+  }
   const partsOf = async (lines: readonly { sku: string; quantity: number }[] | undefined) => {
     if (lines === undefined) return null
     const item = await namedItems(catalog, lines, { archived: 'taken' })
@@ -28,6 +38,8 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
     place: ({ body, query }, call) =>
       act({ operation: 'holds.place', input: body, call, dryRun: query.dry_run === true }, async () => {
         const item = await namedItems(catalog, body.lines, { archived: 'refused' })
+        const purchaseLimits = limitsOf(body.lines.map((line) => item(line.sku)))
+        if (purchaseLimits.length > 0 && body.customer === undefined) throw customerNeeded(purchaseLimits)
         const lines = []
         for (const { sku, quantity, location } of body.lines)
           lines.push({
@@ -44,6 +56,8 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
           candidates: lines.some((line) => line.location === null) ? catalog.candidates() : [],
           strategy: body.strategy ?? 'priority',
           destination: body.destination ?? null,
+          customer: body.customer ?? null,
+          purchaseLimits,
           reference: body.reference ?? null,
           metadata: body.metadata ?? {},
         }
@@ -80,12 +94,13 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
       return { ok: true, body: renderHold(hold, catalog) }
     },
     list: async ({ query }) => {
-      const { starting_after: after, status, reference, sku } = query
+      const { starting_after: after, status, reference, sku, customer } = query
       return pageOf(query, {
         read: async (limit) => {
           const holds = await listHolds(pool, {
             status: status ?? null,
             reference: reference ?? null,
+            customer: customer ?? null,
             item: sku === undefined ? null : (await namedItem(catalog, sku)).number,
             before: after === undefined ? null : cursorId('hold', after),
             limit,

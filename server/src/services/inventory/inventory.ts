@@ -14,6 +14,7 @@ import { locationHandlers } from './locations.ts'
 import { nextExpiry, type NextExpiry } from './next-expiry.ts'
 import { stockHandlers } from './stock.ts'
 import { Refused, refused, submitter } from './submit.ts'
+import { workHandlers } from './work.ts'
 
 export type InventoryDeps = {
   readonly ledger: Ledger
@@ -39,6 +40,7 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
       events: eventHandlers(deps),
       ...documentHandlers(deps, submit),
       ...stockHandlers(deps),
+      ...workHandlers(deps, submit),
     }),
     start: () => deps.catalog.start(),
     stop: () => deps.catalog.stop(),

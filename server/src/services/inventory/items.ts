@@ -1,7 +1,7 @@
 // Items: making, changing, archiving, reading.
 import { appendEvent } from '../../storage/events.ts'
 import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
-import { setSafetyStock } from '../../storage/levels.ts'
+import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import { createOnce } from './creation.ts'
@@ -47,11 +47,23 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
     update: async ({ params, body }, call) => {
       const item = await transaction(pool, async (connection) => {
         const before = await existing(connection, params.sku)
-        const { if_version: ifVersion, safety_stock: safetyStock = before.safetyStock, reorder_point: reorderPoint = before.reorderPoint, ...changes } = body
+        const {
+          if_version: ifVersion,
+          safety_stock: safetyStock = before.safetyStock,
+          reorder_point: reorderPoint = before.reorderPoint,
+          purchase_limit: limit,
+          ...changes
+        } = body
         if (ifVersion !== undefined && ifVersion !== before.version)
           throw new Refused('version_conflict', `${params.sku} has version ${before.version}, not ${ifVersion}`, { current_version: before.version })
-        const after = await updateItem(connection, before.number, { ...before, ...changes, safetyStock, reorderPoint })
-        if (after.safetyStock !== before.safetyStock) await setSafetyStock(connection, after.number, after.safetyStock)
+        const after = await updateItem(connection, before.number, {
+          ...before,
+          ...changes,
+          safetyStock,
+          reorderPoint,
+          purchaseLimit: limit === undefined ? before.purchaseLimit : limitOf(limit),
+        })
+        if (after.safetyStock !== before.safetyStock || after.reorderPoint !== before.reorderPoint) await setThresholds(connection, after.number, after)
         return told(connection, after.status === 'archived' && before.status === 'active' ? 'item.archived' : 'item.updated', after, call)
       })
       return answered(item)
@@ -92,6 +104,9 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
 
 type Creation = Parameters<Handlers['items']['create']>[0]['body']
 
+const limitOf = (limit: { readonly quantity: number; readonly window_seconds: number } | null): ItemFields['purchaseLimit'] =>
+  limit === null ? null : { quantity: limit.quantity, windowSeconds: limit.window_seconds }
+
 const fieldsOf = (body: Creation): ItemFields => ({
   sku: body.sku,
   name: body.name,
@@ -104,5 +119,6 @@ const fieldsOf = (body: Creation): ItemFields => ({
   metadata: body.metadata ?? {},
   safetyStock: body.safety_stock ?? 0,
   reorderPoint: body.reorder_point ?? null,
+  purchaseLimit: limitOf(body.purchase_limit ?? null),
   status: 'active',
 })

@@ -1,10 +1,12 @@
 // Domain to wire: numbers become skus and codes, uuids become ids, instants become ISO 8601.
 import type { OutputOf, Operations } from '@holdfast/contract'
-import type { DocumentAnswer, WrittenEvent } from '../../domain/event.ts'
+import { outstanding, type ExpectedLine } from '../../domain/arrival.ts'
+import type { DocumentAnswer, EventData, WrittenEvent } from '../../domain/event.ts'
 import { total, type Hold } from '../../domain/hold.ts'
-import { encodeId, eventUuid, type ItemNumber, type Uuid } from '../../domain/ids.ts'
+import { encodeId, eventUuid, type IdKind, type ItemNumber, type LocationNumber, type Uuid } from '../../domain/ids.ts'
 import { availableToSell, onHand } from '../../domain/level.ts'
 import type { Shortage } from '../../domain/rejection.ts'
+import type { Work, WorkKind } from '../../domain/work.ts'
 import type { WrittenEntry } from '../../storage/entries.ts'
 import type { Item } from '../../storage/items.ts'
 import type { StoodLevel } from '../../storage/levels.ts'
@@ -16,6 +18,11 @@ export type WireReceipt = OutputOf<Operations['receipts']['get']>
 export type WireAdjustment = OutputOf<Operations['adjustments']['get']>
 export type WireShipment = OutputOf<Operations['shipments']['get']>
 export type WireReturn = OutputOf<Operations['returns']['get']>
+export type WireWork = {
+  transfer: OutputOf<Operations['transfers']['get']>
+  inbound_shipment: OutputOf<Operations['inbound_shipments']['get']>
+  count: OutputOf<Operations['counts']['get']>
+}
 export type WireLevel = OutputOf<Operations['stock_levels']['list']>['data'][number]
 export type WireEntry = OutputOf<Operations['ledger_entries']['list']>['data'][number]
 export type WireEvent = OutputOf<Operations['events']['get']>
@@ -40,8 +47,17 @@ export const itemsOf = (answer: DocumentAnswer): ItemNumber[] => {
       return answer.shipment.lines.map((line) => line.item)
     case 'return':
       return answer.return.lines.map((line) => line.item)
+    case 'transfer':
+      return answer.transfer.lines.map((line) => line.item)
+    case 'inbound_shipment':
+      return answer.inbound.lines.map((line) => line.item)
+    case 'count':
+      return [...answer.count.lines.map((line) => line.item), ...(answer.count.items ?? [])]
   }
 }
+
+/** The items that must be remembered before what an event tells can be rendered. */
+export const itemsOfEvent = (data: EventData): ItemNumber[] => (data.kind === 'stock_level' ? [data.level.item] : itemsOf(data))
 
 export const renderShortage = (shortage: Shortage, names: Names, nextExpiryAt: number | null): WireShortage => ({
   sku: names.sku(shortage.item),
@@ -58,6 +74,7 @@ export const renderHold = (hold: Hold, names: Names): WireHold => ({
   object: 'hold',
   id: encodeId('hold', hold.id),
   status: hold.status,
+  customer: hold.customer ?? null,
   reference: hold.reference,
   mode: hold.mode,
   lines: holdLines(hold, names),
@@ -94,7 +111,7 @@ const holdLines = (hold: Hold, names: Names): WireHold['lines'] => {
   return lines
 }
 
-type Documents = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn }
+type Documents = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn } & WireWork
 type Rendered<Answer extends DocumentAnswer> = Answer extends { kind: infer Kind } ? (Kind extends keyof Documents ? Documents[Kind] : WireHold) : never
 
 /** The document of an answer, with the sequence of the event that made it. */
@@ -155,8 +172,97 @@ const rendered = (answer: DocumentAnswer, sequence: number, names: Names): WireH
         ...noted(rest, sequence),
       }
     }
+    case 'transfer':
+      return renderWork('transfer', answer.transfer, names)
+    case 'inbound_shipment':
+      return renderWork('inbound_shipment', answer.inbound, names)
+    case 'count':
+      return renderWork('count', answer.count, names)
   }
 }
+
+/** A document with a life of its own as the answer of the command that made it so. */
+export const answerOf = (work: Work): DocumentAnswer => {
+  switch (work.kind) {
+    case 'transfer':
+      return { kind: 'transfer', transfer: work }
+    case 'inbound_shipment':
+      return { kind: 'inbound_shipment', inbound: work }
+    case 'count':
+      return { kind: 'count', count: work }
+  }
+}
+
+export const renderWork = <Kind extends WorkKind>(_kind: Kind, work: Extract<Work, { kind: Kind }>, names: Names): WireWork[Kind] =>
+  workRendered(work, names) as WireWork[Kind] // one kind in, the same out
+
+const workRendered = (work: Work, names: Names): WireWork[WorkKind] => {
+  const { id, kind, reference, metadata, createdAt, version } = work
+  const common = {
+    id: encodeId(kind, id),
+    reference,
+    metadata: { ...metadata },
+    created_at: iso(createdAt),
+    ended_at: isoOrNull(work.endedAt),
+    version,
+  }
+  switch (work.kind) {
+    case 'transfer':
+      return {
+        object: 'transfer',
+        ...common,
+        status: work.status,
+        from: names.code(work.from),
+        to: names.code(work.to),
+        dispatched_at: isoOrNull(work.dispatchedAt),
+        lines: work.lines.map((line) => ({
+          ...expectedLine(line, names, work.status === 'dispatched'),
+          from_level_version: line.sourceVersion,
+          to_level_version: line.levelVersion,
+        })),
+      }
+    case 'inbound_shipment':
+      return {
+        object: 'inbound_shipment',
+        ...common,
+        status: work.status,
+        supplier: work.supplier,
+        location: names.code(work.location),
+        expected_at: isoOrNull(work.expectedAt),
+        lines: work.lines.map((line) => ({ ...expectedLine(line, names, true), level_version: line.levelVersion })),
+      }
+    case 'count':
+      return {
+        object: 'count',
+        ...common,
+        status: work.status,
+        location: names.code(work.location),
+        skus: work.items?.map((item) => names.sku(item)) ?? null,
+        lines: work.lines.map((line) => ({
+          sku: names.sku(line.item),
+          counted: line.counted,
+          expected: line.expected,
+          difference: line.counted - line.expected,
+          counted_at: iso(line.countedAt),
+          as_of_sequence: line.asOf,
+          level_version: line.levelVersion,
+        })),
+      }
+  }
+}
+
+const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
+
+/** @param onItsWay  before and after, nothing is outstanding */
+const expectedLine = (line: ExpectedLine, names: Names, onItsWay: boolean) => ({
+  sku: names.sku(line.item),
+  quantity: line.quantity,
+  outstanding: onItsWay ? outstanding(line) : 0,
+  received: line.received,
+  missing: line.missing,
+  excess: line.excess,
+  withdrawn: line.withdrawn,
+})
 
 const noted = (
   { reference, metadata, createdAt }: { reference: string | null; metadata: Readonly<Record<string, string>>; createdAt: number },
@@ -208,10 +314,20 @@ export const renderEntry = (entry: WrittenEntry, names: Names): WireEntry => ({
   occurred_at: iso(entry.occurredAt),
 })
 
-const documentKinds: ReadonlySet<string> = new Set(['hold', 'receipt', 'adjustment', 'shipment', 'return'])
-/** Stock events tell a document of the domain; those of items and locations stand as they are told. */
-export const isDocument = (data: unknown): data is DocumentAnswer =>
-  typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string' && documentKinds.has(data.kind)
+const eventKinds: ReadonlySet<string> = new Set<EventData['kind']>([
+  'hold',
+  'receipt',
+  'adjustment',
+  'shipment',
+  'return',
+  'transfer',
+  'inbound_shipment',
+  'count',
+  'stock_level',
+])
+/** Stock events tell what the domain knows; those of items and locations stand as they are told. */
+export const isOfStock = (data: unknown): data is EventData =>
+  typeof data === 'object' && data !== null && 'kind' in data && typeof data.kind === 'string' && eventKinds.has(data.kind)
 
 export const renderEvent = (event: WrittenEvent, names: Names): WireEvent => ({
   object: 'event',
@@ -222,12 +338,26 @@ export const renderEvent = (event: WrittenEvent, names: Names): WireEvent => ({
   subject: {
     object: event.subject.kind,
     version: event.subject.version,
-    id: documentKinds.has(event.subject.kind) ? encodeId(event.subject.kind as DocumentAnswer['kind'], event.subject.id as Uuid) : event.subject.id, // just asked
+    id: subjectId(event.subject, names),
   },
   actor: event.actor,
   request_id: event.requestId,
-  data: isDocument(event.data) ? renderAnswer(event.data, event.sequence, names) : event.data,
+  data: isOfStock(event.data) ? renderEventData(event.data, event, names) : event.data,
 })
+
+const renderEventData = (data: EventData, { sequence, occurredAt }: WrittenEvent, names: Names) =>
+  data.kind === 'stock_level' ? renderLevel({ ...data.level, updatedAt: occurredAt }, names) : renderAnswer(data, sequence, names)
+
+/** A document by its id, a level as `sku@location`, anything else by its own name. */
+const subjectId = ({ kind, id }: WrittenEvent['subject'], names: Names): string => {
+  if (kind === 'stock_level') {
+    const [item, location] = id.split('@').map(Number)
+    return levelName(item as ItemNumber, location as LocationNumber, names) // written by levelSubject
+  }
+  return eventKinds.has(kind) ? encodeId(kind as IdKind, id as Uuid) : id // of the same kinds, just asked
+}
+
+const levelName = (item: ItemNumber, location: LocationNumber, names: Names): string => `${names.sku(item)}@${names.code(location)}`
 
 export const renderItem = (item: Item): WireItem => ({
   object: 'item',
@@ -242,6 +372,7 @@ export const renderItem = (item: Item): WireItem => ({
   metadata: { ...item.metadata },
   safety_stock: item.safetyStock,
   reorder_point: item.reorderPoint,
+  purchase_limit: item.purchaseLimit === null ? null : { quantity: item.purchaseLimit.quantity, window_seconds: item.purchaseLimit.windowSeconds },
   status: item.status,
   version: item.version,
   created_at: iso(item.createdAt),

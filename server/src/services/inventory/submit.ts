@@ -101,6 +101,36 @@ const refusalOf = async (
         remaining: rejection.remaining,
       }
     }
+    case 'purchase_limit_exceeded': {
+      await catalog.remember([rejection.item])
+      return {
+        code: rejection.code,
+        detail: `${rejection.customer} may have ${rejection.remaining} more of ${catalog.sku(rejection.item)} for now; ${rejection.requested} were asked`,
+        remaining: rejection.remaining,
+      }
+    }
+    case 'work_not_found':
+      return { code: 'not_found', detail: `there is no ${rejection.kind.replace('_', ' ')} ${encodeId(rejection.kind, rejection.id)}` }
+    case 'not_in_state':
+      return {
+        code: 'invalid_state',
+        detail: `${encodeId(rejection.kind, rejection.id)} is ${rejection.status}, and can no longer, or not yet, be ${rejection.asked}`,
+      }
+    case 'quantity_exceeds_outstanding': {
+      await catalog.remember([rejection.item])
+      return {
+        code: 'quantity_exceeds_remaining',
+        detail: `${encodeId(rejection.kind, rejection.id)}: ${rejection.requested} of ${catalog.sku(rejection.item)} came, ${rejection.remaining} are outstanding`,
+        remaining: rejection.remaining,
+      }
+    }
+    case 'already_announced':
+      return { code: 'already_exists', detail: `the supplier announced this before, as ${encodeId('inbound_shipment', rejection.id)}` }
+    case 'not_in_count': {
+      await catalog.remember([rejection.item])
+      const message = `${catalog.sku(rejection.item)} is not among what ${encodeId('count', rejection.id)} counts`
+      return { code: 'invalid_request', detail: message, errors: [{ param: 'lines', message }] }
+    }
     case 'ttl_out_of_range':
       return {
         code: rejection.code,
@@ -138,7 +168,7 @@ const inWords = ({ requested, sku, location, available }: WireShortage) =>
   `${requested} of ${sku} asked${location === null ? '' : ` at ${location}`}: ${available} available`
 
 /** 128 bits of SHA-256, as a uuid: long enough that nobody finds two requests with one. */
-const digest = (text: string): Uuid => {
+export const digest = (text: string): Uuid => {
   const hex = hash('sha256', text, 'hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}` as Uuid // made of 32 hex digits
 }

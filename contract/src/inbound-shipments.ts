@@ -1,0 +1,74 @@
+// Stock that a supplier says is coming.
+import { Type } from 'typebox'
+import { adjustable } from './documents.ts'
+import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
+import { closed, count, instant, locationCode, name, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+
+const inboundStatus = oneOf(['announced', 'received', 'canceled'])
+
+export const inboundShipment = Type.Object({
+  object: Type.Literal('inbound_shipment'),
+  id: Type.String(),
+  status: inboundStatus,
+  supplier: Type.String(),
+  location: Type.String(),
+  expected_at: nullable(instant),
+  lines: Type.Array(
+    Type.Object(
+      {
+        sku: Type.String(),
+        quantity: count,
+        outstanding: count,
+        received: count,
+        missing: count,
+        excess: count,
+        withdrawn: count,
+        level_version: nullable(version),
+      },
+      { description: 'quantity = outstanding + received + missing + withdrawn. Excess came on top of it.' },
+    ),
+  ),
+  ended_at: nullable(instant),
+  ...documentFields,
+})
+
+export const inboundShipments = workOperations({
+  resource: 'inbound_shipments',
+  what: 'an inbound shipment',
+  prefix: 'inb',
+  output: inboundShipment,
+  create: {
+    summary: 'Announce what a supplier is sending. A supplier and its reference belong to one shipment, for ever',
+    body: closed({
+      supplier: name,
+      location: locationCode,
+      lines: linesOf({ sku, quantity }),
+      expected_at: Type.Optional(instant),
+      ...documentCaller,
+    }),
+    rejections: ['already_exists', 'item_archived', 'location_inactive'],
+  },
+  query: page({
+    status: Type.Optional(inboundStatus),
+    location: Type.Optional(locationCode),
+    reference: Type.Optional(reference),
+  }),
+  actions: {
+    receive: {
+      summary: 'Receive an inbound shipment, whole or in part, and close it short',
+      body: closed({
+        lines: Type.Optional(linesOf({ sku, quantity, to: Type.Optional(oneOf(adjustable, 'Default: available.')) })),
+        close: Type.Optional(Type.Boolean({ description: 'Nothing more will come: what is outstanding is no longer expected.' })),
+        accept_excess: Type.Optional(Type.Boolean({ description: 'More may have come than was announced; otherwise that is refused.' })),
+      }),
+      scope: 'stock:adjust',
+      rejections: ['quantity_exceeds_remaining', 'invalid_state'],
+    },
+    cancel: {
+      summary: 'Cancel an inbound shipment: what has not come is no longer expected',
+      body: closed({}),
+      scope: 'stock:adjust',
+      rejections: ['invalid_state'],
+    },
+  },
+})

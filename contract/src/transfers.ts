@@ -1,0 +1,77 @@
+// Stock that goes from one location to another.
+import { Type } from 'typebox'
+import { adjustable } from './documents.ts'
+import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
+import { closed, count, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+
+const transferStatus = oneOf(['open', 'dispatched', 'received', 'canceled'])
+
+export const transfer = Type.Object({
+  object: Type.Literal('transfer'),
+  id: Type.String(),
+  status: transferStatus,
+  from: Type.String(),
+  to: Type.String(),
+  lines: Type.Array(
+    Type.Object(
+      {
+        sku: Type.String(),
+        quantity: count,
+        outstanding: count,
+        received: count,
+        missing: count,
+        excess: count,
+        withdrawn: count,
+        from_level_version: nullable(version),
+        to_level_version: nullable(version),
+      },
+      { description: 'On its way, quantity = outstanding + received + missing + withdrawn. Excess came on top of it.' },
+    ),
+  ),
+  dispatched_at: nullable(instant),
+  ended_at: nullable(instant),
+  ...documentFields,
+})
+
+const arrival = closed({
+  lines: Type.Optional(linesOf({ sku, quantity, to: Type.Optional(oneOf(adjustable, 'Default: available.')) })),
+  close: Type.Optional(Type.Boolean({ description: 'Nothing more will come: what is outstanding is written off as missing.' })),
+  accept_excess: Type.Optional(Type.Boolean({ description: 'More may have come than was sent; otherwise that is refused.' })),
+})
+
+export const transfers = workOperations({
+  resource: 'transfers',
+  what: 'a transfer',
+  prefix: 'tran',
+  output: transfer,
+  create: {
+    summary: 'Plan a transfer of stock from one location to another',
+    body: closed({ from: locationCode, to: locationCode, lines: linesOf({ sku, quantity }), ...documentCaller }),
+    rejections: ['item_archived', 'location_inactive'],
+  },
+  query: page({
+    status: Type.Optional(transferStatus),
+    location: Type.Optional(locationCode),
+    reference: Type.Optional(reference),
+  }),
+  actions: {
+    dispatch: {
+      summary: 'Dispatch a transfer: its stock leaves, and is on its way',
+      body: closed({}),
+      scope: 'stock:adjust',
+      rejections: ['insufficient_stock', 'invalid_state'],
+    },
+    receive: {
+      summary: 'Receive a transfer, whole or in part, with what is missing, damaged or too many',
+      body: arrival,
+      scope: 'stock:adjust',
+      rejections: ['quantity_exceeds_remaining', 'invalid_state'],
+    },
+    cancel: {
+      summary: 'Cancel a transfer; what is on its way goes back to where it came from',
+      body: closed({}),
+      scope: 'stock:adjust',
+      rejections: ['invalid_state'],
+    },
+  },
+})
