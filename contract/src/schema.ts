@@ -53,9 +53,14 @@ export const list = <Row extends TSchema>(row: Row) =>
 /** The query of a list, with the filters of its resource. */
 export const page = <Filters extends TProperties>(filters: Filters): TObject<Filters & typeof pageQuery> => closed({ ...pageQuery, ...filters })
 
+/** What a whole list can be taken as, besides page after page. */
+export const exportFormats = ['csv', 'ndjson'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
 const pageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 20 })),
   starting_after: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'An id, or the next_cursor of the page before.' })),
+  format: Type.Optional(oneOf(exportFormats, 'The whole list in one answer, row after row, instead of a page of it; without limit.')),
 }
 
 /** `expand[]=`: references that are to be filled in with what they refer to. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { dispatcher } from './dispatch.ts'
 import type { Uuid } from './domain/ids.ts'
+import { memoryCounter, rateLimits, redisCounter } from './gateway/rate-limit.ts'
 import { buildGateway, serveMetrics } from './gateway/server.ts'
 import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
@@ -11,6 +12,7 @@ import { limits } from './platform/limits.ts'
 import type { Logger } from './platform/log.ts'
 import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
+import { openRedis, type Redis } from './platform/redis.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
@@ -48,6 +50,11 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     metrics.gauge(`database_${metric}_connections`, 'Connections that are open.', () => opened.totalCount)
     metrics.gauge(`database_${metric}_waiting`, 'Requests that wait for a connection.', () => opened.waitingCount)
     parts.started({ name: `${name} connections`, stop: () => opened.end(), stopMs: limits.lifecycle.stopMs })
+    return opened
+  }
+  const openRedisAt = (url: string): Redis => {
+    const opened = openRedis({ url, limits: limits.redis, onBroken: (error) => log.debug({ err: error }, 'the connection to Redis broke') })
+    parts.started({ name: 'Redis', stop: async () => opened.disconnect(), stopMs: limits.lifecycle.stopMs })
     return opened
   }
   const ledgerPool = pool('ledger', limits.database.ledgerPool, { pipeline: true })
@@ -90,6 +97,15 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     timers({ pool: backgroundPool, ledger: stock, limits: limits.timers, onFault: onFault('timers') }),
   ]
 
+  const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
+  const memory = memoryCounter(limits.rateLimit)
+  const rates = rateLimits({
+    counter: redis === undefined ? memory : redisCounter({ redis, memory, awayMs: limits.rateLimit.redisAwayMs, onFault: onFault('rate limits') }),
+    callers: config.edge.rate,
+    addresses: config.edge.addressRate,
+    rates: limits.rateLimit.rates,
+  })
+
   let ready = false
   const gateway = buildGateway({
     dispatch: dispatcher(services),
@@ -99,6 +115,9 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     ready: () => ready,
     limits: limits.gateway,
     logRequests: config.log.requests,
+    rates,
+    corsOrigins: config.edge.corsOrigins,
+    trustedProxies: config.edge.trustedProxies,
   })
 
   return {

@@ -1,4 +1,5 @@
 // The only reader of the environment. What is set is checked all at once, so that a wrong start is mended in one go.
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { logLevels, type LogLevel } from './platform/log.ts'
 
@@ -17,8 +18,22 @@ export type Config = {
   }
   readonly firstStart: { readonly adminEmail: string | undefined; readonly adminPassword: string | undefined; readonly apiKey: string | undefined }
   readonly log: { readonly level: LogLevel; /** One line for every request, instead of only those that failed or were slow. */ readonly requests: boolean }
+  /** Counts requests for several processes together; without it, each counts its own. */
+  readonly redisUrl: string | undefined
+  readonly edge: {
+    /** For keys that have no rate of their own, and for people. */
+    readonly rate: Rate
+    /** For each address that nobody is known behind. */
+    readonly addressRate: Rate
+    /** Pages of these origins may ask from within a browser. */
+    readonly corsOrigins: readonly string[]
+    /** Only through these is it believed what X-Forwarded-* says. */
+    readonly trustedProxies: readonly string[]
+  }
   readonly holds: { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number }
 }
+
+export type Rate = { readonly limit: number; readonly windowSeconds: number } | 'unlimited'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -55,6 +70,13 @@ export const readConfig = (environment: Environment = process.env): Config => {
     database: { url: read('DATABASE_URL'), prepare: need(read('HOLDFAST_DATABASE_PREPARE')), poolSize: need(read('HOLDFAST_POOL_SIZE')) },
     firstStart: { adminEmail: read('HOLDFAST_ADMIN_EMAIL'), adminPassword: read('HOLDFAST_ADMIN_PASSWORD'), apiKey: read('HOLDFAST_API_KEY') },
     log: { level: need(read('HOLDFAST_LOG_LEVEL')), requests: need(read('HOLDFAST_LOG_REQUESTS')) },
+    redisUrl: read('REDIS_URL'),
+    edge: {
+      rate: need(read('HOLDFAST_RATE_LIMIT')),
+      addressRate: need(read('HOLDFAST_ADDRESS_RATE_LIMIT')),
+      corsOrigins: read('HOLDFAST_CORS_ORIGINS') ?? [],
+      trustedProxies: read('HOLDFAST_TRUSTED_PROXIES') ?? [],
+    },
     holds: { defaultTtlSeconds: need(read('HOLDFAST_DEFAULT_TTL_SECONDS')), maxTtlSeconds: need(read('HOLDFAST_MAX_TTL_SECONDS')) },
   }
   if (config.holds.defaultTtlSeconds > config.holds.maxTtlSeconds) {
@@ -96,6 +118,36 @@ const yesOrNo = (otherwise: 'true' | 'false'): Variable<boolean> => ({
   otherwise,
 })
 
+const rate = (otherwise: string): Variable<Rate> => ({
+  read: (text) => {
+    if (text === 'unlimited') return text
+    const [, limit, windowSeconds] = /^([1-9]\d{0,8})\/([1-9]\d{0,4})s$/.exec(text) ?? []
+    return limit === undefined ? undefined : { limit: Number(limit), windowSeconds: Number(windowSeconds) }
+  },
+  allowed: 'requests and seconds, such as 1000/1s or 6000/60s, or unlimited',
+  otherwise,
+})
+
+/** Several, with commas between them; none may be wrong. */
+const list = (isRight: (text: string) => boolean, allowed: string): Variable<readonly string[]> => ({
+  read: (text) => {
+    const words = text.split(',').map((word) => word.trim())
+    return words.every(isRight) ? words : undefined
+  },
+  allowed,
+})
+
+/** As browsers write it in the header Origin: nothing after the host and the port, and no port that goes without saying. */
+const isOrigin = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text
+
+const isNetwork = (text: string): boolean => {
+  const [address = '', bits, ...more] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || more.length > 0) return false
+  // All of the world is no proxy.
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
 /** Ten years: beyond any cart, and far from where arithmetic on instants would end. */
 const LONGEST_TTL_SECONDS = 315_360_000
 
@@ -125,6 +177,11 @@ const variables = {
   },
   HOLDFAST_LOG_LEVEL: { read: (text) => logLevels.find((level) => level === text), allowed: logLevels.join(', '), otherwise: 'info' },
   HOLDFAST_LOG_REQUESTS: yesOrNo('false'),
+  REDIS_URL: { read: (text) => (/^rediss?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'redis://user:password@host:port/database', secret: true },
+  HOLDFAST_RATE_LIMIT: rate('1000/1s'),
+  HOLDFAST_ADDRESS_RATE_LIMIT: rate('100/1s'),
+  HOLDFAST_CORS_ORIGINS: list(isOrigin, 'origins with commas between them, each such as https://shop.example'),
+  HOLDFAST_TRUSTED_PROXIES: list(isNetwork, 'addresses and networks with commas between them, such as 10.0.0.5,10.1.0.0/16,fd00::/8'),
   HOLDFAST_DEFAULT_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '900'),
   HOLDFAST_MAX_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '604800'),
 } as const satisfies Record<string, Variable<unknown>>

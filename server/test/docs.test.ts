@@ -18,7 +18,7 @@ test('every refusal has a paragraph in docs/api/errors.md, with its status, and 
 })
 
 test('every variable that is read from the environment stands in docs/operating/running.md, and no other', () => {
-  const names = (text: string) => new Set([...text.matchAll(/\b(HOST|PORT|DATABASE_URL|HOLDFAST_[A-Z_]+)\b/g)].map(([name]) => name))
+  const names = (text: string) => new Set([...text.matchAll(/\b(HOST|PORT|DATABASE_URL|REDIS_URL|HOLDFAST_[A-Z_]+)\b/g)].map(([name]) => name))
   const table = read('docs/operating/running.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))

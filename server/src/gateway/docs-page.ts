@@ -2,7 +2,8 @@
 import { hash } from 'node:crypto'
 import { problems, rejectionCodes, type Operation, type RejectionCode } from '@holdfast/contract'
 import { exampleBody, exampleOf } from './example.ts'
-import { codesOf, operationId, problemExample, tagOf } from './openapi.ts'
+import { codesOf, farewellOf, operationId, problemExample, tagOf } from './openapi.ts'
+import { pageHeaders } from './security-headers.ts'
 
 export type Page = { readonly path: string; readonly html: string; readonly headers: Readonly<Record<string, string>> }
 
@@ -37,14 +38,7 @@ const page = (path: string, title: string, body: Html): Page => ({
         ${body}
       </body>
     </html> `.html,
-  headers: {
-    'content-type': 'text/html; charset=utf-8',
-    'cache-control': 'no-cache',
-    'content-security-policy': `default-src 'none'; style-src 'sha256-${hash('sha256', STYLE, 'base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-  },
+  headers: pageHeaders({ style: hash('sha256', STYLE, 'base64') }),
 })
 
 const reference = (operations: readonly Operation[]): Html => {
@@ -168,6 +162,20 @@ const everyRequest: Html = html`<section aria-labelledby="every">
           <td><code>limit</code> (1 to 100) and <code>starting_after</code> (an id, or the <code>next_cursor</code> of the page before).</td>
         </tr>
         <tr>
+          <th scope="row">Exports</th>
+          <td>
+            <code>format=csv</code> or <code>ndjson</code> on a list, or <code>Accept: text/csv</code> or <code>application/x-ndjson</code>: the whole list in
+            one answer. One that is cut before its end is not whole; ask again.
+          </td>
+        </tr>
+        <tr>
+          <th scope="row">Limits</th>
+          <td>
+            <code>RateLimit-Policy</code> says how many requests there may be in how many seconds, <code>RateLimit</code> how many are left. Beyond that: 429,
+            and <code>Retry-After</code>.
+          </td>
+        </tr>
+        <tr>
           <th scope="row">Bodies</th>
           <td>JSON of at most 1 MiB and 2,000 lines. Unknown fields are refused; numbers are whole and written without exponent.</td>
         </tr>
@@ -180,6 +188,7 @@ const operationText = (operation: Operation): Html =>
   html`<article aria-labelledby="${operationId(operation)}">
     <h3 id="${operationId(operation)}">${operation.summary}</h3>
     <p class="path"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> <code>${operation.path}</code></p>
+    ${operation.deprecated === undefined ? html`` : html`<p class="farewell"><strong>${farewellOf(operation)}</strong></p> `}
     <p>
       ${neededBy(operation)}${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}
     </p>
@@ -402,6 +411,7 @@ article{margin:0 0 1rem;padding:1.5rem 0;border-top:1px solid var(--line)}
 .method{display:inline-block;min-width:3.4em;font:600 .75rem/1.4 ui-monospace,Menlo,Consolas,monospace}
 .get{color:var(--get)}.post{color:var(--post)}.patch{color:var(--patch)}.delete{color:var(--delete)}
 .path{margin:.25rem 0}
+.farewell{color:var(--delete)}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;margin:.75rem 0;font-size:.875rem}
 caption{text-align:left;font-weight:600;padding-bottom:.25rem}

@@ -1,6 +1,7 @@
 // OpenAPI 3.1, made from the table of operations. Whatever has a name in the API (`"object": "hold"`) is a named schema.
 import { everywhere, problem, problems, rejectionCodes, scopes, whenMovingStock, type Operation, type RejectionCode } from '@holdfast/contract'
 import { exampleBody, exampleOf } from './example.ts'
+import { exportTypes, isExportable } from './export.ts'
 
 type Json = { [name: string]: unknown }
 
@@ -40,6 +41,17 @@ export const openApi = (operations: readonly Operation[]): Json => {
           schema: { type: 'integer' },
         },
         'Idempotent-Replayed': { description: 'true when this is the answer that the same key got before.', schema: { type: 'string', enum: ['true'] } },
+        'RateLimit-Policy': {
+          description: 'How many requests (`q`) there may be in how many seconds (`w`), for this key, person or address. Not there where there is no limit.',
+          schema: { type: 'string', examples: ['"key";q=100;w=1'] },
+        },
+        RateLimit: {
+          description: 'How many requests are left (`r`), and for how many seconds (`t`).',
+          schema: { type: 'string', examples: ['"key";r=98;t=1'] },
+        },
+        Deprecation: { description: 'Since when this operation is deprecated (RFC 9745).', schema: { type: 'string', examples: ['@1767225600'] } },
+        Sunset: { description: 'From when on this operation is gone (RFC 8594).', schema: { type: 'string' } },
+        Link: { description: 'With `rel="successor-version"`: what to use instead.', schema: { type: 'string' } },
         'Retry-After': { description: 'Seconds to wait before the request is sent again.', schema: { type: 'integer' } },
       },
     },
@@ -66,6 +78,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
     operationId: operationId(operation),
     summary: operation.summary,
     description: describe(operation),
+    ...(operation.deprecated === undefined ? {} : { deprecated: true }),
     tags: [tagOf(operation)],
     security: operation.scope === 'anyone' ? [] : [{ apiKey: [] }],
     'x-scope': operation.scope,
@@ -90,25 +103,53 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
       [status]: {
         description: streams ? 'Events as they happen: `id` is the sequence, `data` is the event.' : 'Done.',
         headers: {
-          'Request-Id': { $ref: '#/components/headers/Request-Id' },
+          ...headerRefs('Request-Id', 'RateLimit-Policy', 'RateLimit', ...farewellHeaders(operation)),
           ...(streams ? {} : { 'Stock-Sequence': { $ref: '#/components/headers/Stock-Sequence' } }),
           ...(method === 'POST' ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {}),
         },
-        content: { [type]: { schema: named(output, components), ...(streams ? {} : { example: exampleOf(output) }) } },
+        content: {
+          [type]: { schema: named(output, components), ...(streams ? {} : { example: exampleOf(output) }) },
+          ...(isExportable(operation) ? exportContent : {}),
+        },
       },
       ...refusals(operation),
     },
   }
 }
 
-const describe = ({ scope, movesStock, streams }: Operation): string =>
-  [
+const headerRefs = (...names: readonly string[]): Json => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
+
+const farewellHeaders = ({ deprecated }: Operation): readonly string[] =>
+  deprecated === undefined
+    ? []
+    : ['Deprecation', ...(deprecated.sunset === undefined ? [] : ['Sunset']), ...(deprecated.successor === undefined ? [] : ['Link'])]
+
+/** What the parameter format, or the header Accept, gives instead of a page. */
+const exportContent: Json = {
+  [exportTypes.csv]: { schema: { type: 'string', description: 'The whole list: RFC 4180, one column for each field, what is nested as JSON.' } },
+  [exportTypes.ndjson]: { schema: { type: 'string', description: 'The whole list: one JSON object a line, each as in `data`.' } },
+}
+
+const describe = (operation: Operation): string => {
+  const { scope, movesStock, streams } = operation
+  return [
     scope === 'anyone' ? 'For anyone: needs no key.' : scope === 'person' ? 'For people who are signed in.' : `Needs the scope \`${scope}\`.`,
     movesStock ? 'Moves stock: takes an `Idempotency-Key`, and with `dry_run=true` decides and answers without changing anything.' : '',
     streams ? 'The answer does not end until the reader leaves.' : '',
+    isExportable(operation) ? 'With `format` the whole list in one answer; one that is cut before its end is not whole.' : '',
+    farewellOf(operation),
   ]
     .filter((line) => line !== '')
     .join(' ')
+}
+
+/** What is said of an operation that will go. */
+export const farewellOf = ({ deprecated }: Operation): string => {
+  if (deprecated === undefined) return ''
+  const { since, sunset, successor } = deprecated
+  const end = sunset === undefined ? '' : `, gone from ${sunset.slice(0, 10)} on`
+  return `Deprecated since ${since.slice(0, 10)}${end}.${successor === undefined ? '' : ` Use ${successor} instead.`}`
+}
 
 const idempotencyKey = ({ movesStock }: Operation): Json => ({
   name: 'Idempotency-Key',
@@ -147,7 +188,7 @@ const refusals = (operation: Operation): Json => {
         {
           description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
           headers: {
-            'Request-Id': { $ref: '#/components/headers/Request-Id' },
+            ...headerRefs('Request-Id', ...(status === 429 ? ['RateLimit-Policy', 'RateLimit'] : []), ...farewellHeaders(operation)),
             ...(status === 429 || status === 503 ? { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } : {}),
           },
           content: {

@@ -6,8 +6,12 @@ import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { anyone, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
 import { admitted, identityAway, keyIn, type Identify } from './authenticate.ts'
+import { deprecationHeaders } from './deprecation.ts'
+import { formatOf, isExportable, type Exports } from './export.ts'
+import { addressOf } from './origin.ts'
 import { problemBody, PROBLEM_TYPE, Refused, statusOf } from './problem.ts'
 import { queryReaderOf } from './query.ts'
+import type { RateLimits } from './rate-limit.ts'
 import { serializable } from './serialize.ts'
 import type { Streams } from './stream.ts'
 import { bodyMayBeMissing, validatorOf } from './validate.ts'
@@ -25,22 +29,32 @@ export type RouteDeps = {
   /** Every request is logged, not only those that failed or were slow. */
   readonly logRequests: boolean
   readonly streams: Streams
+  readonly exports: Exports
   readonly load: Load
+  /** Nothing: whoever may ask may ask as often as they like. */
+  readonly rates?: RateLimits | undefined
 }
 
 /** What is under way in this process. When it drains, connections are closed as they are answered. */
-export type Load = { inFlight: number; draining: boolean }
+export type Load = {
+  inFlight: number
+  draining: boolean
+  /** So late that whatever else comes in would only make everybody wait. */
+  isLate(): boolean
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null
     /** The code of the refusal that was answered, for the log. */
     refused: RejectionCode | null
+    /** A whole list is being answered, for as long as its reader takes. */
+    isExport: boolean
   }
 }
 
 export const addRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void => {
-  const { dispatch, identify, log, metrics, limits, logRequests, streams, load } = deps
+  const { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates } = deps
   const validate = validatorOf(operation, limits)
   const readQuery = queryReaderOf(operation)
   const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
@@ -49,7 +63,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   const admit = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     // The cheapest checks come first, so that what is turned away has cost little.
-    if (load.inFlight >= limits.inFlight) return done(tooBusy())
+    if (load.inFlight >= limits.inFlight || load.isLate()) return done(tooBusy())
     let caller: ReturnType<Identify>
     try {
       checkAddress(request.raw.url ?? '', limits.urlBytes)
@@ -111,16 +125,29 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const key = takesKey ? keyOf(request) : undefined
     checked(input, key, request)
     const call = callOf(request, key)
-    if (load.inFlight >= limits.inFlight) throw tooBusy()
+    const format = exportable ? formatOf(request, input) : undefined
+    if (format !== undefined)
+      return exports.send(request, reply, {
+        operation,
+        format,
+        input,
+        ask: (page, signal) => counting(page, { ...call, signal }),
+        serialize: serializerOf(reply, operation.status),
+        refuse: (refusal) => refuse(request, reply, refusal, deps),
+      })
+    return answered(request, reply, await counting(input, call), operation, deps)
+  }
+  const exportable = isExportable(operation)
 
+  /** Asks, as one of those that are under way. */
+  const counting = async (input: OperationInput, call: Call): Promise<Answer<unknown>> => {
+    if (load.inFlight >= limits.inFlight) throw tooBusy()
     load.inFlight += 1
-    let answer: Answer<unknown>
     try {
-      answer = await dispatch(operation, input, call)
+      return await dispatch(operation, input, call)
     } finally {
       load.inFlight -= 1
     }
-    return answered(request, reply, answer, operation, deps)
   }
 
   const follow = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -136,10 +163,11 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     done()
     const ms = reply.elapsedTime
     // A stream's length is its reader's choice and says nothing about how fast we are.
-    if (!operation.streams) counted.observe(reply.statusCode, ms / 1_000)
+    const isLong = operation.streams === true || request.isExport
+    if (!isLong) counted.observe(reply.statusCode, ms / 1_000)
     // What is shed or cannot be reached is counted; a line for each would cost more than the answer did.
     const failed = reply.statusCode >= 500 && reply.statusCode !== 503
-    const slow = ms > limits.slowMs && !operation.streams
+    const slow = ms > limits.slowMs && !isLong
     if (!failed && !slow && !logRequests) return
     const facts = {
       requestId: request.id,
@@ -154,12 +182,18 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     else log.info(facts, 'request')
   }
 
+  const farewell = deprecationHeaders(operation)
+  const sayFarewell = (_request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    if (farewell !== undefined) reply.headers(farewell)
+    done()
+  }
+
   app.route({
     method: operation.method,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     exposeHeadRoute: operation.method === 'GET' && !operation.streams,
     schema: { response: { [operation.status]: serializable(operation.output) } },
-    onRequest: admit,
+    onRequest: [...(farewell === undefined ? [] : [sayFarewell]), admit, ...(rates === undefined ? [] : [rates.take])],
     onResponse: record,
     handler: operation.streams ? follow : handle,
   })
@@ -186,7 +220,7 @@ const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<u
 const callOf = (request: FastifyRequest, idempotencyKey: string | undefined): Call => {
   const { caller, id: requestId } = request
   if (caller === null) throw new Error('a request reached its handler without a caller')
-  const origin = { address: request.ip, userAgent: request.headers['user-agent'] ?? null }
+  const origin = { address: addressOf(request), userAgent: request.headers['user-agent'] ?? null }
   return idempotencyKey === undefined ? { caller, requestId, origin } : { caller, requestId, origin, idempotencyKey }
 }
 

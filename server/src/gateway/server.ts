@@ -5,15 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, type Operation } from '@holdfast/contract'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GatewayLimits } from '../platform/limits.ts'
+import { watchLoop } from '../platform/event-loop.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { randomWord } from '../platform/random.ts'
 import type { Refusal } from '../services/service.ts'
 import { keyIn, identityAway, wrongKey, type Identify } from './authenticate.ts'
+import { corsFor } from './cors.ts'
 import { docsPages } from './docs-page.ts'
+import { openExports } from './export.ts'
 import { readJson } from './json.ts'
 import { openApi } from './openapi.ts'
 import { problemBody, PROBLEM_TYPE, Refused, refusalOf, statusOf } from './problem.ts'
+import type { RateLimits } from './rate-limit.ts'
+import { dataHeaders, STRICT_TRANSPORT } from './security-headers.ts'
 import { addRoute, checkAddress, refuse, type Dispatch, type Load } from './route.ts'
 import { openStreams } from './stream.ts'
 
@@ -26,6 +31,12 @@ export type GatewayDeps = {
   readonly ready: () => boolean
   readonly limits: GatewayLimits
   readonly logRequests?: boolean
+  /** How often somebody may ask. Nothing: as often as they like. */
+  readonly rates?: RateLimits | undefined
+  /** Pages of these origins may ask from within a browser. */
+  readonly corsOrigins?: readonly string[]
+  /** What these say of whoever asked through them is believed. */
+  readonly trustedProxies?: readonly string[]
   /** All of the table, except in tests. */
   readonly operations?: readonly Operation[]
 }
@@ -39,9 +50,13 @@ export type Gateway = {
 }
 
 export const buildGateway = (deps: GatewayDeps): Gateway => {
-  const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations } = deps
-  const load: Load = { inFlight: 0, draining: false }
+  const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
+  const { corsOrigins = [], trustedProxies = [] } = deps
+  const loop = watchLoop({ lookMs: limits.loopLookMs })
+  const load: Load = { inFlight: 0, draining: false, isLate: () => loop.lagMs() > limits.loopLagMs }
+  const cors = corsFor(corsOrigins)
   const streams = openStreams({ limits, log })
+  const exports = openExports({ limits: limits.exports, log })
 
   const app = fastify({
     // Requests are logged by their routes: one line, and only when there is something to tell.
@@ -50,6 +65,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     genReqId: requestIdOf,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestMs,
+    connectionTimeout: limits.silentMs,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     keepAliveTimeout: limits.keepAliveMs,
     http: { headersTimeout: limits.headersMs, maxHeaderSize: limits.headerBytes, connectionsCheckingInterval: limits.connectionCheckMs },
     // While it drains, what still comes in over open connections is answered as ever, and the connection closed after it.
@@ -68,6 +85,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   app.decorateRequest('caller', null)
   app.decorateRequest('refused', null)
+  app.decorateRequest('isExport', false)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/json',
@@ -84,11 +102,14 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     },
   )
 
-  app.addHook('onRequest', (request, reply, done) => {
+  const greet = (request: FastifyRequest, reply: FastifyReply): boolean => {
+    reply.headers(dataHeaders)
     reply.header('request-id', request.id)
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('cache-control', 'no-store')
-    done()
+    if (trustedProxies.length > 0 && request.protocol === 'https') reply.header('strict-transport-security', STRICT_TRANSPORT)
+    return cors?.greet(request, reply) ?? false
+  }
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!greet(request, reply)) done()
   })
 
   const failed = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -97,10 +118,13 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
       log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions.url }, 'a defect ended a request')
     if (error instanceof Refused) reply.headers(error.headers)
     // From a route that was never found there are no headers yet.
-    if (!reply.hasHeader('request-id')) reply.headers({ 'request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    if (!reply.hasHeader('request-id') && greet(request, reply)) return reply
     return refuse(request, reply, refusal, { limits, load })
   }
-  app.setErrorHandler((error, request, reply) => failed(error, request, reply))
+  app.setErrorHandler(async (error, request, reply) => {
+    const isTurnedAway = error instanceof Refused && (error.refusal.code === 'unauthenticated' || error.refusal.code === 'permission_denied')
+    return failed((isTurnedAway && (await rates?.turnedAway(request, reply))) || error, request, reply)
+  })
 
   const methodsAt = methodsByPath(operations)
   app.setNotFoundHandler((request, reply) => {
@@ -123,7 +147,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
   })
 
-  for (const operation of operations) addRoute(app, operation, { dispatch, identify, log, metrics, limits, logRequests, streams, load })
+  for (const operation of operations) addRoute(app, operation, { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates })
 
   app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }))
   app.get('/readyz', (request, reply) =>
@@ -154,8 +178,12 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   metrics.gauge('requests_in_flight', 'Requests that are being answered.', () => load.inFlight)
   metrics.gauge('event_streams_open', 'Server-sent event streams that are open.', () => streams.open())
 
+  metrics.gauge('exports_running', 'Whole lists that are being answered.', () => exports.running())
+  metrics.gauge('event_loop_late_ms', 'How late the event loop is; new requests are shed above a limit.', () => loop.lagMs())
+
   const stop = async (): Promise<void> => {
     load.draining = true
+    loop.stop()
     const late = new AbortController()
     const closed = Promise.all([app.close(), streams.stop()]).then(() => late.abort())
     // Browsers open connections ahead of need. Node takes one that has said nothing yet for busy.
@@ -265,6 +293,10 @@ const methodsByPath = (operations: readonly Operation[]): ((path: string) => str
   }
 }
 
+const RAW_HEADERS = Object.entries(dataHeaders)
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join('')
+
 /** What never became a request is answered by hand, and its connection closed. */
 const refuseRaw = (socket: Socket, code: string | undefined): void => {
   if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
@@ -279,6 +311,6 @@ const refuseRaw = (socket: Socket, code: string | undefined): void => {
   const body = problemBody(refusal, id)
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Request-Id: ${id}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+      `Request-Id: ${id}\r\n${RAW_HEADERS}Connection: close\r\n\r\n${body}`,
   )
 }

@@ -32,6 +32,21 @@ export type GatewayLimits = {
   readonly faultsSoughtInValues: number
   /** What a refusal that names no time of its own tells the caller to wait. */
   readonly retryAfterSeconds: number
+  /** How often it is looked how late the event loop is. */
+  readonly loopLookMs: number
+  /** From this delay on new requests are told `overloaded`: those before them are then late already. */
+  readonly loopLagMs: number
+  /** A connection on which nothing moves is closed: longer than the time between requests, for those that never read their answer. */
+  readonly silentMs: number
+  readonly exports: ExportLimits
+}
+
+export type ExportLimits = {
+  /** Exports at a time: each keeps a connection to the database busy. */
+  readonly atATime: number
+  /** How often one page is tried, when the ledger or its database is busy, and how long is waited between. */
+  readonly pageTries: number
+  readonly pageWaitMs: number
 }
 
 const gateway: GatewayLimits = {
@@ -52,7 +67,27 @@ const gateway: GatewayLimits = {
   faultsTold: 100,
   faultsSoughtInValues: 20_000,
   retryAfterSeconds: 1,
+  loopLookMs: 50,
+  loopLagMs: 100,
+  silentMs: 120_000,
+  exports: { atATime: 4, pageTries: 5, pageWaitMs: 500 },
 }
+
+const rateLimit = {
+  /** Keys, people and addresses whose requests are counted at a time, at about 200 bytes each. */
+  subjects: 100_000,
+  /** Different limits that keys have. */
+  rates: 1_000,
+  /** How long Redis is left alone after it has failed. */
+  redisAwayMs: 1_000,
+} as const
+
+const redis = {
+  commandMs: 50,
+  connectMs: 2_000,
+  silenceMs: 2_000,
+  reconnectMs: 2_000,
+} as const
 
 export type IdentityLimits = {
   /** A revoked key is refused after this long at the latest, in every process. */
@@ -168,4 +203,4 @@ const memory = {
   heapGrowthPercent: 100,
 } as const
 
-export const limits = { memory, gateway, identity, password, lifecycle, ledger, database, catalog, reads, nextExpiry, relay, timers } as const
+export const limits = { memory, gateway, identity, password, lifecycle, ledger, database, catalog, reads, nextExpiry, relay, timers, rateLimit, redis } as const

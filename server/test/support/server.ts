@@ -3,7 +3,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { holdfast, type Holdfast } from '@holdfast/sdk'
 import type { Scope } from '@holdfast/contract'
@@ -11,6 +10,8 @@ import { afterAll } from 'vitest'
 import { createKey as makeKey, type ApiKey } from '../../src/services/identity/identity.ts'
 import { openPool } from '../../src/storage/pool.ts'
 import { freshDatabase, type FreshDatabase } from './database.ts'
+
+export { until } from './until.ts'
 
 /** The key that every server here is started with. It has every scope. */
 export const API_KEY = 'hf_for-tests-only-0123456789abcdefghijkl'
@@ -55,7 +56,7 @@ export const ownDatabase = async (): Promise<FreshDatabase> => {
 
 /** @param environment  what an operator would set besides the database and the key */
 export const startServer = async ({ url: databaseUrl }: FreshDatabase, environment: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-  const child = start(['serve'], { ...environment, DATABASE_URL: databaseUrl, HOLDFAST_API_KEY: API_KEY, PORT: '0' })
+  const child = start(['serve'], { ...asOftenAsWeLike, ...environment, DATABASE_URL: databaseUrl, HOLDFAST_API_KEY: API_KEY, PORT: '0' })
   let said = ''
   const listens = Promise.withResolvers<string>()
   for (const stream of [child.stdout, child.stderr]) {
@@ -85,6 +86,9 @@ export const startServer = async ({ url: databaseUrl }: FreshDatabase, environme
     },
   }
 }
+
+/** A test asks faster than any shop, and all of it from one address. Those that are about limits set their own. */
+const asOftenAsWeLike = { HOLDFAST_RATE_LIMIT: 'unlimited', HOLDFAST_ADDRESS_RATE_LIMIT: 'unlimited' }
 
 const request = async (
   url: string,
@@ -152,20 +156,6 @@ export const runCommand = async (
   return { code: child.exitCode, ...said }
 }
 
-/** Waits until something is so. A condition that never comes true says what it was. */
-export const until = async (
-  what: string,
-  isSo: () => Promise<boolean> | boolean,
-  { withinMs = 15_000 }: { readonly withinMs?: number } = {},
-): Promise<void> => {
-  const from = performance.now()
-  while (!(await isSo())) {
-    if (performance.now() - from > withinMs) throw new Error(`waited ${withinMs} ms, and it did not come true: ${what}`)
-    await sleep(LOOK_AGAIN_MS)
-  }
-}
-
-const LOOK_AGAIN_MS = 20
 /** With a machine that is busy with other tests. It takes half a second when it is not. */
 const START_MS = 30_000
 const ANSWER_MS = 20_000
