@@ -1,8 +1,10 @@
 // What is printed: for people aligned tables and plain words, for programs JSON in the words of the HTTP API. Answers go
 // to stdout and nothing else does; notes, progress and errors go to stderr.
 import { styleText } from 'node:util'
-import { ConnectionError, HoldfastError, type Listing, toWire } from '@holdfast/sdk'
-import { CommanderError } from 'commander'
+import { ConnectionError, type ExportFormat, HoldfastError, type Listing, toWire } from '@holdfast/sdk'
+import { CommanderError, Option } from 'commander'
+import { count } from './count.ts'
+import { printExport } from './export.ts'
 
 export const exitCodes = {
   ok: 0,
@@ -24,7 +26,7 @@ const MAX_PAGE_ROWS = 100
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504])
 
 export type Column<Row> = { readonly title: string; readonly value: (row: Row) => string | number | null; readonly minWidth?: number }
-export type ListOptions = { readonly limit?: number; readonly all?: true }
+export type ListOptions = { readonly limit?: number; readonly all?: true; readonly export?: ExportFormat }
 export type Output = ReturnType<typeof createOutput>
 
 export function createOutput({ json }: { json: boolean }) {
@@ -48,8 +50,13 @@ export function createOutput({ json }: { json: boolean }) {
       }
     },
 
-    /** A list up to its limit, read by `list` in pages of a size that wastes nothing. */
-    async list<Row extends object>(columns: readonly Column<Row>[], { limit = DEFAULT_ROWS, all }: ListOptions, list: (limit: number) => Listing<Row>) {
+    /** A list up to its limit, read by `list` in pages of a size that wastes nothing; or all of it as a file. */
+    async list<Row extends object>(
+      columns: readonly Column<Row>[],
+      { limit = DEFAULT_ROWS, all, export: format }: ListOptions,
+      list: (limit: number) => Listing<Row>,
+    ) {
+      if (format !== undefined) return printExport(list(MAX_PAGE_ROWS).export({ format }))
       const most = all === true ? Number.POSITIVE_INFINITY : limit
       const show = this.rows(columns)
       let shown = 0
@@ -68,6 +75,9 @@ export function createOutput({ json }: { json: boolean }) {
 
 /** A whole table. */
 export const table = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string => growingTable(columns)(rows)
+
+export const exportOption = () =>
+  new Option('--export <format>', 'all rows, as a file for other programs').choices(['csv', 'ndjson']).conflicts(['limit', 'all', 'follow'])
 
 /** For choosing a list's options in one place. */
 export const listOptions = { limit: `rows at most (default: ${DEFAULT_ROWS})`, all: 'all rows' } as const
@@ -105,9 +115,6 @@ export const plain = (text: string) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_
 
 /** An instant without what nobody reads: `2026-11-21 10:15:00Z`. */
 export const time = (instant: string) => instant.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
-
-/** Its digits in threes: 371,000. */
-export const count = (number: number) => number.toLocaleString('en-GB')
 
 function refusalWords(error: HoldfastError): string {
   const { code, detail, requestId, errors, shortages } = error

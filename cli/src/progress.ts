@@ -1,5 +1,5 @@
 // A bar on stderr for long work, drawn over itself. Where nobody watches, in a file or a pipe, nothing is drawn.
-import { count } from './output.ts'
+import { count } from './count.ts'
 
 const BAR_WIDTH = 30
 /** Drawn no more often than an eye can follow. */
@@ -17,14 +17,13 @@ export function createProgress({ screen, what, nowMs }: { screen: Screen; what: 
   }
 
   return {
-    /** `share` is from 0 to 1; `done` counts what it is about. */
-    draw({ share, done }: { share: number; done: number }) {
+    /** `share` is from 0 to 1, where the end is known; `done` counts what it is about. */
+    draw({ share, done }: { share?: number; done: number }) {
       if (!isWatched || nowMs() - drawnMs < DRAW_EVERY_MS) return
       drawnMs = nowMs()
-      const full = Math.round(Math.min(1, share) * BAR_WIDTH)
       const perSecond = Math.round((done * 1_000) / Math.max(1, drawnMs - startedMs))
       clear()
-      screen.write(`[${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}] ${Math.floor(share * 100)} %  ${count(done)} ${what}, ${count(perSecond)} a second`)
+      screen.write(`${share === undefined ? '' : bar(share)}${count(done)} ${what}, ${count(perSecond)} a second`)
     },
 
     /** Takes the bar away, so that something else can be written; the next `draw` brings it back. */
@@ -33,4 +32,9 @@ export function createProgress({ screen, what, nowMs }: { screen: Screen; what: 
       drawnMs = Number.NEGATIVE_INFINITY
     },
   }
+}
+
+const bar = (share: number) => {
+  const full = Math.round(Math.min(1, share) * BAR_WIDTH)
+  return `[${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}] ${Math.floor(share * 100)} %  `
 }

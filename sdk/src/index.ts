@@ -13,6 +13,7 @@ export {
   type Shortage,
   TimeoutError,
 } from './errors.ts'
+export type { ExportFormat, ExportOptions } from './export.ts'
 export type { Listing, Page } from './pages.ts'
 export type { CallOptions, ClientOptions, MoveOptions, StockReadOptions, Surroundings, WriteOptions } from './send.ts'
 export type { StreamOptions } from './stream.ts'

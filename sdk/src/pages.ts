@@ -1,4 +1,5 @@
-// Lists, page by page or row by row.
+// Lists, page by page, row by row, or as a file.
+import { exported, type ExportOptions } from './export.ts'
 import type { Call, StockReadOptions, Transport } from './send.ts'
 
 /** Rows asked for at a time when all of a list is read: the most the server gives. */
@@ -18,13 +19,19 @@ export type Listing<Row> = AsyncIterable<Row> & {
   readonly page: () => Promise<Page<Row>>
   /** Page after page, to the end. */
   readonly pages: () => AsyncIterable<Page<Row>>
+  /**
+   * The whole list as a file, in one answer: CSV for spreadsheets, or a JSON object a line in the words of the HTTP API. Throws a
+   * `ConnectionError` when it breaks off; what came until then is not the whole list.
+   */
+  readonly export: (options: ExportOptions) => AsyncIterable<Uint8Array>
 }
 
 type ListQuery = { readonly limit?: number | undefined; readonly startingAfter?: string | undefined }
 
 export const listing =
-  ({ send }: Transport) =>
+  (transport: Transport) =>
   <Row>(path: string, query: ListQuery = {}, options: StockReadOptions = {}): Listing<Row> => {
+    const { send } = transport
     const read = (more: ListQuery) => {
       const call: Call = { method: 'GET', path, query: { ...query, ...more } }
       return send<Page<Row>>(call, options)
@@ -47,6 +54,8 @@ export const listing =
     return {
       page: () => read({}),
       pages,
+      // The size of a page says nothing about a file.
+      export: (wanted) => exported(transport, { path, query: { ...query, limit: undefined }, options }, wanted),
       async *[Symbol.asyncIterator]() {
         for await (const page of pages()) yield* page.data
       },

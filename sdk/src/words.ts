@@ -6,8 +6,8 @@ import type { ForWire, FromWire } from './wire.ts'
 type Answer<O extends Operation> = FromWire<OutputOf<O>>
 type Row<O extends Operation> = OutputOf<O> extends { data: (infer Each)[] } ? FromWire<Each> : never
 type Body<O extends Operation> = ForWire<InputOf<O>['body']>
-/** Without what is said per call, whatever the operation: see `CallOptions` and its kin. */
-type Query<O extends Operation> = ForWire<Omit<InputOf<O>['query'], 'dry_run' | 'min_sequence'>>
+/** Without what is said per call, whatever the operation: see `CallOptions` and its kin, and `export` for lists. */
+type Query<O extends Operation> = ForWire<Omit<InputOf<O>['query'], 'dry_run' | 'min_sequence' | 'format'>>
 
 export type Item = Answer<Operations['items']['get']>
 export type Location = Answer<Operations['locations']['get']>

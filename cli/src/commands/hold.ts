@@ -1,7 +1,7 @@
 import type { Hold, HoldFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { duration, gather, holdLine, line, positiveNumber } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, plain, table, time } from '../output.ts'
+import { type Column, type ListOptions, exportOption, listOptions, plain, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 type Line = ReturnType<typeof line>
@@ -86,6 +86,7 @@ export function addHoldCommands(program: Command) {
     .option('--reference <text>')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ status, sku, reference, ...list }: HoldFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(holdColumns, list, (limit) => stock.holds.list({ status, sku, reference, limit }))

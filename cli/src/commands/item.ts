@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander'
 import { pair, positiveNumber, wholeNumber } from '../arguments.ts'
 import { importItems } from '../item-import.ts'
 import { knownColumns } from '../item-row.ts'
-import { type Column, count, exitCodes, type ListOptions, listOptions, plain } from '../output.ts'
+import { count } from '../count.ts'
+import { type Column, exitCodes, type ListOptions, exportOption, listOptions, plain } from '../output.ts'
 import { openSession } from '../session.ts'
 
 /** Tries after the first for each row: an import goes on through a restart of the server. */
@@ -52,6 +53,7 @@ export function addItemCommands(program: Command) {
     .addOption(new Option('--status <status>').choices(['active', 'archived']))
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ q, brand, category, status, ...list }: ItemFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.items.list({ q, brand, category, status, limit }))

@@ -1,7 +1,7 @@
 import type { Location, LocationFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { decimal, positiveNumber, wholeNumber } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, plain } from '../output.ts'
+import { type Column, type ListOptions, exportOption, listOptions, plain } from '../output.ts'
 import { openSession } from '../session.ts'
 
 type Changeable = { name?: string; kind?: Location['kind']; priority?: number; latitude?: number; longitude?: number }
@@ -34,6 +34,7 @@ export function addLocationCommands(program: Command) {
     .addOption(kindOption())
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ status, kind, ...list }: LocationFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.locations.list({ status, kind, limit }))

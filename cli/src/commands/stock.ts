@@ -14,7 +14,7 @@ import type {
 } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { deltaLine, gather, line, positiveNumber, wholeNumber } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, table, time } from '../output.ts'
+import { type Column, type ListOptions, exportOption, listOptions, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 /** Skus the server answers at a time. */
@@ -64,10 +64,11 @@ function addReads(parent: Command) {
     .option('--as-of <instant>', 'as they were then, for instance 2026-11-21T10:00:00Z; with a sku or a location')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(
       async (sku: string | undefined, { location, low, asOf, ...list }: { location?: string; low?: true; asOf?: string } & ListOptions, command: Command) => {
         const { stock, output } = openSession(command, 'read')
-        if (sku !== undefined && location === undefined && low === undefined && asOf === undefined) {
+        if (sku !== undefined && location === undefined && low === undefined && asOf === undefined && list.export === undefined) {
           const found = await stock.stockLevels.get(sku)
           output.one(found, () => itemStockWords(found))
         } else {
@@ -191,9 +192,10 @@ function addHistory(parent: Command) {
     .option('--until <instant>', 'up to, but not, this instant')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
-    .action(async ({ limit, all, ...filter }: LedgerEntryFilter & ListOptions, command: Command) => {
+    .addOption(exportOption())
+    .action(async ({ limit, all, export: format, ...filter }: LedgerEntryFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
-      await output.list(entryColumns, pick({ limit, all }), (pageRows) => stock.ledgerEntries.list({ ...filter, limit: pageRows }))
+      await output.list(entryColumns, pick({ limit, all, export: format }), (pageRows) => stock.ledgerEntries.list({ ...filter, limit: pageRows }))
     })
 
   parent
@@ -204,9 +206,10 @@ function addHistory(parent: Command) {
     .option('--type <type>', 'only of this type, for instance hold.placed; may be repeated', gather(String))
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(
       async (
-        { follow, after: afterSequence, type: types, limit, all }: { follow?: true; after?: number; type?: readonly string[] } & ListOptions,
+        { follow, after: afterSequence, type: types, limit, all, export: format }: { follow?: true; after?: number; type?: readonly string[] } & ListOptions,
         command: Command,
       ) => {
         const { stock, output } = openSession(command, 'read')
@@ -216,7 +219,7 @@ function addHistory(parent: Command) {
           const show = output.rows(eventColumns)
           for await (const event of stock.events.stream(filter)) show([event])
         } else {
-          await output.list(eventColumns, pick({ limit, all }), (pageRows) => stock.events.list({ ...filter, limit: pageRows }))
+          await output.list(eventColumns, pick({ limit, all, export: format }), (pageRows) => stock.events.list({ ...filter, limit: pageRows }))
         }
       },
     )
@@ -224,9 +227,10 @@ function addHistory(parent: Command) {
 
 const reasonOption = () => new Option('--reason <reason>', 'why').choices(reasons).makeOptionMandatory()
 
-const pick = ({ limit, all }: { limit?: number | undefined; all?: true | undefined }): ListOptions => ({
+const pick = ({ limit, all, export: format }: { [Name in keyof ListOptions]: ListOptions[Name] | undefined }): ListOptions => ({
   ...(limit === undefined ? {} : { limit }),
   ...(all === undefined ? {} : { all }),
+  ...(format === undefined ? {} : { export: format }),
 })
 
 const adjustmentWords = ({ id, location, reason, lines }: Adjustment) => `Adjustment ${id} at ${location}, reason ${reason}:\n${table(adjustedColumns, lines)}`
