@@ -61,7 +61,8 @@ export const openApi = (operations: readonly Operation[]): Json => {
 /** What an operation may refuse: its own, and what every operation may. */
 export const codesOf = ({ rejections, movesStock, input, method }: Operation): readonly RejectionCode[] => {
   const all = new Set<RejectionCode>([...rejections, ...everywhere, ...(movesStock ? whenMovingStock : []), ...(method === 'POST' ? whenKeyed : [])])
-  const noBody: readonly RejectionCode[] = input.body === undefined ? ['payload_too_large', 'unsupported_media_type'] : []
+  // Nobody reads a body of a GET. An address can be too long everywhere.
+  const noBody: readonly RejectionCode[] = input.body === undefined && method === 'GET' ? ['unsupported_media_type'] : []
   return rejectionCodes.filter((code) => all.has(code) && !noBody.includes(code))
 }
 /** A key is honoured on every POST, so it can be wrong on every POST. */

@@ -12,6 +12,8 @@ export type DescribedOperation = {
   readonly parameters: readonly { readonly name: string; readonly in: 'path' | 'query' | 'header'; readonly required: boolean; readonly schema: Schema }[]
   /** References are filled in. */
   readonly body: Schema | undefined
+  /** What a body may be besides JSON, as the content types say. */
+  readonly otherBodies: readonly string[]
   readonly streams: boolean
 }
 
@@ -31,7 +33,7 @@ type Described = {
   readonly operationId: string
   readonly 'x-scope': string
   readonly parameters: DescribedOperation['parameters']
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema } } }
+  readonly requestBody?: { readonly content: { readonly [type: string]: { readonly schema: Schema } } }
   readonly responses: { readonly [status: string]: { readonly content: { readonly [type: string]: { readonly schema: Schema } } } }
 }
 
@@ -67,7 +69,8 @@ export const readContract = async (server: TestServer): Promise<ContractCheck> =
         path,
         scope: described['x-scope'],
         parameters: described.parameters.map((parameter) => ({ ...parameter, schema: filledIn(parameter.schema, document) })),
-        body: described.requestBody && filledIn(described.requestBody.content['application/json'].schema, document),
+        body: jsonBody(described) && filledIn(jsonBody(described) ?? {}, document),
+        otherBodies: Object.keys(described.requestBody?.content ?? {}).filter((type) => type !== 'application/json'),
         streams: Object.values(described.responses).some(({ content }) => 'text/event-stream' in content),
       })),
     ),
@@ -76,7 +79,9 @@ export const readContract = async (server: TestServer): Promise<ContractCheck> =
       const fault =
         (answer.status >= 400 && problemFault(answer)) ||
         (answer.headers.get('request-id') === null && 'has no Request-Id') ||
-        faultAt(operation, String(answer.status), type, answer.body)
+        faultAt(operation, String(answer.status), type, valueIn(type, answer)) ||
+        // Each line of a whole list is a row of its pages.
+        (type === 'application/x-ndjson' && faultAt(operation, String(answer.status), 'application/json', pageOf(answer.text)))
       return fault ? `${operation.method} ${operation.path} answered ${answer.status}, which ${fault}: ${answer.text.slice(0, SHOWN)}` : undefined
     },
     faultOfEvent: (operation, event) => faultAt(operation, '200', 'text/event-stream', event),
@@ -97,6 +102,21 @@ export const problemFault = ({ status, headers, body }: Answered): string | unde
   if (code === 'invalid_request' && problem.get('detail') === '') return 'does not say what is wrong'
   return undefined
 }
+
+/** JSON is looked into; any other text is a text. */
+const valueIn = (type: string, { body, text }: Answered): unknown => (/[/+]json$/.test(type) ? body : text)
+
+const pageOf = (lines: string): unknown => ({
+  object: 'list',
+  data: lines
+    .split('\n')
+    .slice(0, -1)
+    .map((line): unknown => JSON.parse(line)),
+  has_more: false,
+  next_cursor: null,
+})
+
+const jsonBody = ({ requestBody }: Described): Schema | undefined => requestBody?.content['application/json']?.schema
 
 const SHOWN = 500
 const isInstant = (text: string): boolean => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) && !Number.isNaN(Date.parse(text))
