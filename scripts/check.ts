@@ -1,4 +1,4 @@
-// `npm run check`: types, lint, folder rules, unused code, format. Everything is run, and everything that is wrong is said.
+// `npm run check`: types, lint, folder rules, unused code, the document of the API, format. Everything is run, and everything that is wrong is said.
 import { spawnSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +19,7 @@ const checks = [
     return { name: 'folders', ok: violations.length === 0, says: violations.join('\n') || `${files} files, ${imports} imports` }
   },
   tool('unused', 'knip', ['--no-progress']),
+  tool('openapi', process.execPath, ['scripts/lint-openapi.ts']),
   tool('format', 'oxfmt', ['--check', '.']),
 ]
 

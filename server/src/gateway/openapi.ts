@@ -24,7 +24,7 @@ export const openApi = (operations: readonly Operation[]): Json => {
     },
     servers: [{ url: '/' }],
     security: [{ apiKey: [] }],
-    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name })),
+    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name, description: tagTexts[name] ?? `What can be asked about ${name.replaceAll('_', ' ')}.` })),
     paths,
     components: {
       schemas: Object.fromEntries([...components].toSorted(([a], [b]) => (a < b ? -1 : 1))),
@@ -49,9 +49,7 @@ export const openApi = (operations: readonly Operation[]): Json => {
           description: 'How many requests are left (`r`), and for how many seconds (`t`).',
           schema: { type: 'string', examples: ['"key";r=98;t=1'] },
         },
-        Deprecation: { description: 'Since when this operation is deprecated (RFC 9745).', schema: { type: 'string', examples: ['@1767225600'] } },
-        Sunset: { description: 'From when on this operation is gone (RFC 8594).', schema: { type: 'string' } },
-        Link: { description: 'With `rel="successor-version"`: what to use instead.', schema: { type: 'string' } },
+        ...(operations.some(({ deprecated }) => deprecated !== undefined) ? farewellDescriptions : {}),
         'Retry-After': { description: 'Seconds to wait before the request is sent again.', schema: { type: 'integer' } },
       },
     },
@@ -116,6 +114,26 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
       ...refusals(operation),
     },
   }
+}
+
+const tagTexts: Readonly<Record<string, string>> = {
+  items: 'What is stocked, known by its sku.',
+  locations: 'Places that hold stock, known by their code.',
+  receipts: 'Stock that came from suppliers.',
+  adjustments: 'Stock that was found, lost, damaged, or set aside.',
+  holds: 'Promises of stock to one buyer for a limited time: placed, then executed or released.',
+  shipments: 'Stock that went to customers.',
+  returns: 'Stock that came back from customers.',
+  stock_levels: 'The counts of one item at one location, now or then.',
+  availability: 'What can be sold, and from where.',
+  ledger_entries: 'Every movement of stock there ever was.',
+  events: 'Facts that happened, in their order.',
+}
+
+const farewellDescriptions: Json = {
+  Deprecation: { description: 'Since when this operation is deprecated (RFC 9745).', schema: { type: 'string', examples: ['@1767225600'] } },
+  Sunset: { description: 'From when on this operation is gone (RFC 8594).', schema: { type: 'string' } },
+  Link: { description: 'With `rel="successor-version"`: what to use instead.', schema: { type: 'string' } },
 }
 
 const headerRefs = (...names: readonly string[]): Json => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))

@@ -53,7 +53,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
-  const load: Load = { inFlight: 0, draining: false, isLate: () => loop.lagMs() > limits.loopLagMs }
+  const load: Load = { inFlight: 0, draining: false, isLate: () => load.inFlight >= limits.inFlightWhenLate && loop.lagMs() > limits.loopLagMs }
   const cors = corsFor(corsOrigins)
   const streams = openStreams({ limits, log })
   const exports = openExports({ limits: limits.exports, log })

@@ -34,8 +34,10 @@ export type GatewayLimits = {
   readonly retryAfterSeconds: number
   /** How often it is looked how late the event loop is. */
   readonly loopLookMs: number
-  /** From this delay on new requests are told `overloaded`: those before them are then late already. */
+  /** From this delay on new requests are told `overloaded`, when so many are under way: those before them are then late already. */
   readonly loopLagMs: number
+  /** With fewer under way, whatever makes the loop late is not what is asked of us, and refusing would help nobody. */
+  readonly inFlightWhenLate: number
   /** A connection on which nothing moves is closed: longer than the time between requests, for those that never read their answer. */
   readonly silentMs: number
   readonly exports: ExportLimits
@@ -69,6 +71,7 @@ const gateway: GatewayLimits = {
   retryAfterSeconds: 1,
   loopLookMs: 50,
   loopLagMs: 100,
+  inFlightWhenLate: 256,
   silentMs: 120_000,
   exports: { atATime: 4, pageTries: 5, pageWaitMs: 500 },
 }
