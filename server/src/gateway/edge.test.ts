@@ -156,6 +156,38 @@ describe('when there is more than can be done', () => {
     await until('it takes again', async () => (await ask()) === 200)
   })
 
+  test('when each waits for the others, only as many are taken as can be answered in good time', async () => {
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
+    const answer = { ok: true as const, body: exampleOf(operations.find(({ name }) => name === 'items.list')?.output) }
+    let slow = true
+    const stub = stubGateway(async () => (slow && (await gate), answer), {
+      operations,
+      limits: { ...limits.gateway, lateMs: 5, inFlightWhenLate: 3, loopLagMs: 1e9 },
+    })
+    onTestFinished(() => stub.stop())
+    const ask = async () => (await stub.app.inject({ url: '/v1/items', headers: headers() })).statusCode
+    // Many at once are no trouble as long as they are quick.
+    const first = Array.from({ length: 200 }, ask)
+    await until('all are under way', () => stub.asked.length === 200)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    open()
+    expect(new Set(await Promise.all(first))).toEqual(new Set([200]))
+    // These took long. Now no more than three are taken at a time.
+    const after = await Promise.all(Array.from({ length: 10 }, ask))
+    expect(after.filter((status) => status === 503).length).toBeGreaterThan(0)
+    expect(after.filter((status) => status === 200).length).toBeGreaterThanOrEqual(3)
+    slow = false
+    await until('it takes all again', async () => (await Promise.all(Array.from({ length: 10 }, ask))).every((status) => status === 200))
+  })
+
+  test('a thousand slow requests are told of in a few lines', async () => {
+    const stub = stubWith({}, { slowMs: -1 })
+    for (let i = 0; i < 50; i += 1) await stub.app.inject({ url: '/v1/items', headers: headers() })
+    await until('they are counted', () => stub.logged.some((line) => String(line['message']).startsWith('many requests were slow')))
+    expect(stub.logged.filter((line) => line['message'] === 'a request was slow').length).toBeLessThanOrEqual(limits.gateway.slowLines * 3)
+  })
+
   test('a loop that is late with little to do sheds nothing: it would help nobody', async () => {
     const stub = stubWith({}, { loopLookMs: 5, loopLagMs: 20 })
     for (let turn = 0; turn < 6; turn += 1) {

@@ -39,6 +39,10 @@ export type RouteDeps = {
 export type Load = {
   inFlight: number
   draining: boolean
+  /** How long those that were answered lately took on average. */
+  tookMs: number
+  /** Slow requests within this second. */
+  slowLines: number
   /** So late that whatever else comes in would only make everybody wait. */
   isLate(): boolean
 }
@@ -63,7 +67,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   const admit = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     // The cheapest checks come first, so that what is turned away has cost little.
-    if (load.inFlight >= limits.inFlight || load.isLate()) return done(tooBusy())
+    if (load.inFlight >= limits.inFlight || load.isLate()) return done(TOO_BUSY)
     let caller: ReturnType<Identify>
     try {
       checkAddress(request.raw.url ?? '', limits.urlBytes)
@@ -141,12 +145,14 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   /** Asks, as one of those that are under way. */
   const counting = async (input: OperationInput, call: Call): Promise<Answer<unknown>> => {
-    if (load.inFlight >= limits.inFlight) throw tooBusy()
+    if (load.inFlight >= limits.inFlight) throw TOO_BUSY
     load.inFlight += 1
+    const from = performance.now()
     try {
       return await dispatch(operation, input, call)
     } finally {
       load.inFlight -= 1
+      load.tookMs += (performance.now() - from - load.tookMs) * NEWEST_SHARE
     }
   }
 
@@ -168,7 +174,8 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     // What is shed or cannot be reached is counted; a line for each would cost more than the answer did.
     const failed = reply.statusCode >= 500 && reply.statusCode !== 503
     const slow = ms > limits.slowMs && !isLong
-    if (!failed && !slow && !logRequests) return
+    if (slow && !failed) load.slowLines += 1
+    if (!failed && !(slow && load.slowLines <= limits.slowLines) && !logRequests) return
     const facts = {
       requestId: request.id,
       operation: operation.name,
@@ -198,6 +205,9 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     handler: operation.streams ? follow : handle,
   })
 }
+
+/** Of one request in the average: the last hundred or so count. */
+const NEWEST_SHARE = 0.02
 
 /** Answers a problem. */
 export const refuse = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal, { limits, load }: Pick<RouteDeps, 'limits' | 'load'>): FastifyReply => {
@@ -269,7 +279,10 @@ export const checkAddress = (url: string, longest: number): void => {
   if (url.includes('%00')) throw new Refused({ code: 'invalid_request', detail: 'The address contains the character NUL.' })
 }
 
-const tooBusy = (): Refused =>
-  new Refused({ code: 'overloaded', detail: 'More requests are under way than can be answered in good time; nothing was done, try again.' })
+/** Made once: where an error was made takes longer to find out than it takes to answer, and this one is answered when there is no time. */
+const TOO_BUSY = new Refused({
+  code: 'overloaded',
+  detail: 'More requests are under way than can be answered in good time; nothing was done, try again.',
+})
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -53,7 +53,18 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
-  const load: Load = { inFlight: 0, draining: false, isLate: () => load.inFlight >= limits.inFlightWhenLate && loop.lagMs() > limits.loopLagMs }
+  const load: Load = {
+    inFlight: 0,
+    draining: false,
+    tookMs: 0,
+    slowLines: 0,
+    isLate: () => load.inFlight >= limits.inFlightWhenLate && (load.tookMs > limits.lateMs || loop.lagMs() > limits.loopLagMs),
+  }
+  const seconds = setInterval(() => {
+    if (load.slowLines > limits.slowLines) log.warn({ requests: load.slowLines }, 'many requests were slow within a second; the first of them were told')
+    load.slowLines = 0
+  }, 1_000)
+  seconds.unref()
   const cors = corsFor(corsOrigins)
   const streams = openStreams({ limits, log })
   const exports = openExports({ limits: limits.exports, log })
@@ -184,6 +195,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const stop = async (): Promise<void> => {
     load.draining = true
     loop.stop()
+    clearInterval(seconds)
     const late = new AbortController()
     const closed = Promise.all([app.close(), streams.stop()]).then(() => late.abort())
     // Browsers open connections ahead of need. Node takes one that has said nothing yet for busy.

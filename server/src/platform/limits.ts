@@ -34,10 +34,17 @@ export type GatewayLimits = {
   readonly retryAfterSeconds: number
   /** How often it is looked how late the event loop is. */
   readonly loopLookMs: number
-  /** From this delay on new requests are told `overloaded`, when so many are under way: those before them are then late already. */
+  /** An event loop as late as this, look after look, has more to do than it can. */
   readonly loopLagMs: number
-  /** With fewer under way, whatever makes the loop late is not what is asked of us, and refusing would help nobody. */
+  /** Requests that take so long on average wait for each other. */
+  readonly lateMs: number
+  /**
+   * When it is late, no more than so many at a time: they are still answered in good time, and fill the ledger's batches. With fewer under
+   * way, whatever makes it late is not what is asked of us, and refusing would help nobody.
+   */
   readonly inFlightWhenLate: number
+  /** Lines a second that tell of slow requests. When everything is slow, writing so of each would make it slower. */
+  readonly slowLines: number
   /** A connection on which nothing moves is closed: longer than the time between requests, for those that never read their answer. */
   readonly silentMs: number
   readonly exports: ExportLimits
@@ -71,7 +78,9 @@ const gateway: GatewayLimits = {
   retryAfterSeconds: 1,
   loopLookMs: 50,
   loopLagMs: 100,
-  inFlightWhenLate: 256,
+  lateMs: 1_000,
+  inFlightWhenLate: 512,
+  slowLines: 10,
   silentMs: 120_000,
   exports: { atATime: 4, pageTries: 5, pageWaitMs: 500 },
 }
