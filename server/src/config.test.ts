@@ -34,6 +34,41 @@ describe('configuration', () => {
     ])
   })
 
+  test('limits are requests in seconds; nobody is trusted, and no other origin let in, unless named', () => {
+    expect(readConfig({}).edge).toEqual({
+      rate: { limit: 1_000, windowSeconds: 1 },
+      addressRate: { limit: 100, windowSeconds: 1 },
+      corsOrigins: [],
+      trustedProxies: [],
+    })
+    const { edge, redisUrl } = readConfig({
+      HOLDFAST_RATE_LIMIT: '6000/60s',
+      HOLDFAST_ADDRESS_RATE_LIMIT: 'unlimited',
+      HOLDFAST_CORS_ORIGINS: 'https://shop.example, http://localhost:5173',
+      HOLDFAST_TRUSTED_PROXIES: '10.0.0.5, 10.1.0.0/16,fd00::/8',
+      REDIS_URL: 'redis://:secret@redis:6379/2',
+    })
+    expect(edge).toEqual({
+      rate: { limit: 6_000, windowSeconds: 60 },
+      addressRate: 'unlimited',
+      corsOrigins: ['https://shop.example', 'http://localhost:5173'],
+      trustedProxies: ['10.0.0.5', '10.1.0.0/16', 'fd00::/8'],
+    })
+    expect(redisUrl).toBe('redis://:secret@redis:6379/2')
+  })
+
+  test.each([
+    ['HOLDFAST_RATE_LIMIT', ['0/1s', '100', '100/0s', '100/1m', '1e3/1s', 'none']],
+    [
+      'HOLDFAST_CORS_ORIGINS',
+      ['*', 'shop.example', 'https://shop.example/', 'https://shop.example:443', 'https://shop.example/path', 'null', 'https://a.example,'],
+    ],
+    ['HOLDFAST_TRUSTED_PROXIES', ['*', 'nginx', '10.0.0.0/33', '0.0.0.0/0', '10.0.0.0/8/8', 'fd00::/129', 'true', '1']],
+    ['REDIS_URL', ['localhost:6379', 'http://redis']],
+  ])('%s is not guessed at', (name, wrong) => {
+    for (const text of wrong) expect(problemsOf({ [name]: text }), text).toHaveLength(1)
+  })
+
   test('a wrong secret is never shown', () => {
     const problems = problemsOf({ HOLDFAST_API_KEY: 'hf_hunter2', HOLDFAST_ADMIN_PASSWORD: 'hunter2', DATABASE_URL: 'mysql://root:hunter2@db' })
     expect(problems).toHaveLength(3)
