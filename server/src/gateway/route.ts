@@ -5,6 +5,7 @@ import type { GatewayLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { anyone, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
+import type { Admission } from './admission.ts'
 import { admitted, identityAway, keyIn, type Identify } from './authenticate.ts'
 import { deprecationHeaders } from './deprecation.ts'
 import { formatOf, isExportable, type Exports } from './export.ts'
@@ -37,14 +38,10 @@ export type RouteDeps = {
 
 /** What is under way in this process. When it drains, connections are closed as they are answered. */
 export type Load = {
-  inFlight: number
+  readonly gate: Admission
   draining: boolean
-  /** How long those that were answered lately took on average. */
-  tookMs: number
   /** Slow requests within this second. */
   slowLines: number
-  /** So late that whatever else comes in would only make everybody wait. */
-  isLate(): boolean
 }
 
 declare module 'fastify' {
@@ -67,7 +64,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   const admit = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     // The cheapest checks come first, so that what is turned away has cost little.
-    if (load.inFlight >= limits.inFlight || load.isLate()) return done(TOO_BUSY)
+    if (load.gate.isFull()) return done(TOO_BUSY)
     let caller: ReturnType<Identify>
     try {
       checkAddress(request.raw.url ?? '', limits.urlBytes)
@@ -145,14 +142,14 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   /** Asks, as one of those that are under way. */
   const counting = async (input: OperationInput, call: Call): Promise<Answer<unknown>> => {
-    if (load.inFlight >= limits.inFlight) throw TOO_BUSY
-    load.inFlight += 1
+    const { gate } = load
+    if (gate.isFull()) throw TOO_BUSY
+    gate.began()
     const from = performance.now()
     try {
       return await dispatch(operation, input, call)
     } finally {
-      load.inFlight -= 1
-      load.tookMs += (performance.now() - from - load.tookMs) * NEWEST_SHARE
+      gate.ended(performance.now() - from)
     }
   }
 
@@ -205,9 +202,6 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     handler: operation.streams ? follow : handle,
   })
 }
-
-/** Of one request in the average: the last hundred or so count. */
-const NEWEST_SHARE = 0.02
 
 /** Answers a problem. */
 export const refuse = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal, { limits, load }: Pick<RouteDeps, 'limits' | 'load'>): FastifyReply => {

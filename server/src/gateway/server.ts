@@ -10,6 +10,7 @@ import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { randomWord } from '../platform/random.ts'
 import type { Refusal } from '../services/service.ts'
+import { admission } from './admission.ts'
 import { keyIn, identityAway, wrongKey, type Identify } from './authenticate.ts'
 import { corsFor } from './cors.ts'
 import { docsPages } from './docs-page.ts'
@@ -53,13 +54,15 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
-  const load: Load = {
-    inFlight: 0,
-    draining: false,
-    tookMs: 0,
-    slowLines: 0,
-    isLate: () => load.inFlight >= limits.inFlightWhenLate && (load.tookMs > limits.lateMs || loop.lagMs() > limits.loopLagMs),
-  }
+  const gate = admission(limits)
+  const load: Load = { gate, draining: false, slowLines: 0 }
+  let lookedAt = performance.now()
+  const looks = setInterval(() => {
+    const at = performance.now()
+    gate.look({ sinceMs: at - lookedAt, loopLagMs: loop.lagMs() })
+    lookedAt = at
+  }, limits.loopLookMs)
+  looks.unref()
   const seconds = setInterval(() => {
     if (load.slowLines > limits.slowLines) log.warn({ requests: load.slowLines }, 'many requests were slow within a second; the first of them were told')
     load.slowLines = 0
@@ -186,7 +189,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   app.get('/openapi.json', (_request, reply) => reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(document))
   for (const { path, html, headers } of docsPages(operations)) app.get(path, (_request, reply) => reply.headers(headers).send(html))
 
-  metrics.gauge('requests_in_flight', 'Requests that are being answered.', () => load.inFlight)
+  metrics.gauge('requests_in_flight', 'Requests that are being answered.', () => gate.inFlight())
+  metrics.gauge('requests_in_flight_most', 'As many as are taken at a time; fewer when they wait for each other.', () => gate.most())
   metrics.gauge('event_streams_open', 'Server-sent event streams that are open.', () => streams.open())
 
   metrics.gauge('exports_running', 'Whole lists that are being answered.', () => exports.running())
@@ -195,6 +199,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const stop = async (): Promise<void> => {
     load.draining = true
     loop.stop()
+    clearInterval(looks)
     clearInterval(seconds)
     const late = new AbortController()
     const closed = Promise.all([app.close(), streams.stop()]).then(() => late.abort())
@@ -202,7 +207,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     await Promise.race([closed, sleep(limits.drainMs, undefined, { signal: late.signal }).catch(() => undefined)])
     if (!late.signal.aborted) {
-      log.warn({ drainMs: limits.drainMs, inFlight: load.inFlight }, 'requests that were not done in time are cut off')
+      log.warn({ drainMs: limits.drainMs, inFlight: gate.inFlight() }, 'requests that were not done in time are cut off')
       app.server.closeAllConnections()
       await closed
     }

@@ -36,12 +36,9 @@ export type GatewayLimits = {
   readonly loopLookMs: number
   /** An event loop as late as this, look after look, has more to do than it can. */
   readonly loopLagMs: number
-  /** Requests that take so long on average wait for each other. */
+  /** Requests that take longer on average wait for each other; then as many are taken as are answered in this time. */
   readonly lateMs: number
-  /**
-   * When it is late, no more than so many at a time: they are still answered in good time, and fill the ledger's batches. With fewer under
-   * way, whatever makes it late is not what is asked of us, and refusing would help nobody.
-   */
+  /** But never fewer than this: they fill the ledger's batches, and whatever makes these late is not what is asked of us. */
   readonly inFlightWhenLate: number
   /** Lines a second that tell of slow requests. When everything is slow, writing so of each would make it slower. */
   readonly slowLines: number
@@ -78,7 +75,7 @@ const gateway: GatewayLimits = {
   retryAfterSeconds: 1,
   loopLookMs: 50,
   loopLagMs: 100,
-  lateMs: 1_000,
+  lateMs: 500,
   inFlightWhenLate: 512,
   slowLines: 10,
   silentMs: 120_000,
