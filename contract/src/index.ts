@@ -4,6 +4,7 @@ import { counts } from './counts.ts'
 import { events } from './events.ts'
 import { holds } from './holds.ts'
 import { inboundShipments } from './inbound-shipments.ts'
+import { importItems, imports } from './imports.ts'
 import { items } from './items.ts'
 import { locations } from './locations.ts'
 import type { Operation } from './operation.ts'
@@ -11,7 +12,8 @@ import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 import { transfers } from './transfers.ts'
 
 export const operations = {
-  items,
+  items: { ...items, import: importItems },
+  imports,
   locations,
   receipts,
   adjustments,
@@ -36,6 +38,7 @@ export * from './permissions.ts'
 export * from './problems.ts'
 export * from './schema.ts'
 export { item } from './items.ts'
+export { importError, importRow, itemImport, type ImportRow } from './imports.ts'
 export { location } from './locations.ts'
 export { availability, availabilityAnswer, itemStock, ledgerEntry, places, stockLevel, stockStates, strategies } from './stock.ts'
 export { adjustment, adjustmentReasons, receipt, returned, shipment } from './documents.ts'

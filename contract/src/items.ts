@@ -42,7 +42,8 @@ export const item = Type.Object({
   updated_at: instant,
 })
 
-const changeable = {
+/** What may be said of an item besides its sku and name. */
+export const changeable = {
   description: Type.Optional(nullable(text(10_000))),
   brand: Type.Optional(nullable(text(256))),
   category: Type.Optional(nullable(text(256))),

@@ -23,6 +23,8 @@ export type Operation = {
   readonly reach: 'own_locations' | 'everywhere' | 'nowhere'
   /** A body that requires nothing may be left out: the handler is given `{}`. */
   readonly input: { readonly params?: TObject; readonly query?: TObject; readonly body?: TSchema }
+  /** The body is a file in one of these media types, which is read as it arrives. `input.body` is absent then. */
+  readonly bodyTypes?: readonly string[]
   readonly output: TSchema
   /** The status of a success. */
   readonly status: 200 | 201
@@ -36,13 +38,16 @@ export type Operation = {
   readonly deprecated?: { readonly since: string; readonly sunset?: string; readonly successor?: string }
 }
 
+/** A body that is read as it arrives, and never whole. Who stops reading stops the sender. */
+export type Upload = { readonly mediaType: string; readonly bytes: AsyncIterable<Uint8Array> }
+
 type Read<Schema> = Schema extends TSchema ? Static<Schema> : object
 
 /** What a handler is given: parameters, query and body, each as its schema says. */
 export type InputOf<O extends Operation> = {
   params: Read<O['input']['params']>
   query: Read<O['input']['query']>
-  body: Read<O['input']['body']>
+  body: O extends { bodyTypes: readonly string[] } ? Upload : Read<O['input']['body']>
 }
 export type OutputOf<O extends Operation> = Static<O['output']>
 

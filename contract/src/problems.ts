@@ -22,7 +22,7 @@ export const problems = {
   location_not_empty: { status: 409, retryable: false, title: 'The location still has stock' },
   idempotency_key_in_use: { status: 409, retryable: true, title: 'A request with this key is under way' },
   payload_too_large: { status: 413, retryable: false, title: 'The request is too large' },
-  unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not JSON' },
+  unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not one that is taken here' },
   idempotency_key_reused: { status: 422, retryable: false, title: 'The key belongs to another request' },
   ttl_out_of_range: { status: 422, retryable: false, title: 'The time to live is out of range' },
   item_archived: { status: 422, retryable: false, title: 'The item is archived' },

@@ -1,9 +1,11 @@
 // Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { importRow } from '@holdfast/contract'
 import type { Config } from './config.ts'
 import { dispatcher } from './dispatch.ts'
 import type { Uuid } from './domain/ids.ts'
 import { memoryCounter, rateLimits, redisCounter } from './gateway/rate-limit.ts'
+import { rowReader } from './gateway/rows.ts'
 import { buildGateway, serveMetrics } from './gateway/server.ts'
 import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
@@ -92,6 +94,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       ttl: { defaultSeconds: config.holds.defaultTtlSeconds, longestSeconds: config.holds.maxTtlSeconds },
       nextExpiryLimits: limits.nextExpiry,
       wait: sleep,
+      imports: { limits: limits.imports, rows: rowReader(importRow, limits.gateway), onFault: onFault('imports') },
     }),
     relay({ pool: backgroundPool, bus: memoryBus(), limits: limits.relay, onFault: onFault('relay') }),
     timers({ pool: backgroundPool, ledger: stock, limits: limits.timers, onFault: onFault('timers') }),

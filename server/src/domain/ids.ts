@@ -19,6 +19,7 @@ export const prefixes = {
   transfer: 'tran',
   inbound_shipment: 'inb',
   count: 'cnt',
+  import: 'imp',
 } as const
 export type IdKind = keyof typeof prefixes
 

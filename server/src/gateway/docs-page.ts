@@ -190,7 +190,7 @@ const operationText = (operation: Operation): Html =>
     <p class="path"><span class="method ${operation.method.toLowerCase()}">${operation.method}</span> <code>${operation.path}</code></p>
     ${operation.deprecated === undefined ? html`` : html`<p class="farewell"><strong>${farewellOf(operation)}</strong></p> `}
     <p>
-      ${neededBy(operation)}${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}
+      ${neededBy(operation)}${operation.movesStock ? ' Moves stock: needs an Idempotency-Key.' : ''}${operation.streams ? ' Answers server-sent events until the reader leaves.' : ''}${operation.bodyTypes === undefined ? '' : ` The body is a file, ${operation.bodyTypes.join(' or ')}, in UTF-8.`}
     </p>
     ${fieldTable('In the path', fieldsOf(operation.input.params), true)}${fieldTable('In the query', fieldsOf(operation.input.query), true)}${fieldTable('In the body', fieldsOf(operation.input.body), true)}
     <pre tabindex="0"><code>${curlOf(operation)}</code></pre>
@@ -216,6 +216,7 @@ export const curlOf = (operation: Operation): string => {
   const flags = [streams ? '-N' : '-s', ...(method === 'GET' || (method === 'POST' && body !== undefined) ? [] : [`-X ${method}`])].join(' ')
   const lines = [`curl ${flags} "$HOLDFAST_URL${address}"`, '-H "Authorization: Bearer $HOLDFAST_API_KEY"']
   if (movesStock) lines.push('-H "Idempotency-Key: $(date +%s%N)"')
+  if (operation.bodyTypes !== undefined) lines.push(`-H "Content-Type: ${operation.bodyTypes[0]}"`, '-T items.csv')
   if (body !== undefined) lines.push('-H "Content-Type: application/json"', `-d '${JSON.stringify(body).replaceAll("'", String.raw`'\''`)}'`)
   return lines.join(' \\\n  ')
 }

@@ -17,6 +17,12 @@ const chosen: Readonly<Record<string, unknown>> = {
   'availability.check': { lines: [{ sku: 'TEA-1', quantity: 3 }] },
 }
 
+/** A file of two rows. */
+export const exampleUpload = (type: string): string =>
+  type === 'text/csv'
+    ? 'sku,name,price_amount,price_currency,quantity,location\nTEA-1,"Green tea, 100 g",450,GBP,100,LON\nCUP-2,Cup,695,GBP,,\n'
+    : '{"sku":"TEA-1","name":"Green tea, 100 g","price":{"amount":450,"currency":"GBP"},"quantity":100,"location":"LON"}\n{"sku":"CUP-2","name":"Cup"}\n'
+
 type Schema = Readonly<Record<string, unknown>>
 
 /** Made from the schema: its own example where it has one, else the least that fits. Objects have what is required of them. */

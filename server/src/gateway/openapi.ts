@@ -1,6 +1,6 @@
 // OpenAPI 3.1, made from the table of operations. Whatever has a name in the API (`"object": "hold"`) is a named schema.
 import { everywhere, problem, problems, rejectionCodes, scopes, whenMovingStock, type Operation, type RejectionCode } from '@holdfast/contract'
-import { exampleBody, exampleOf } from './example.ts'
+import { exampleBody, exampleOf, exampleUpload } from './example.ts'
 import { exportTypes, isExportable } from './export.ts'
 
 type Json = { [name: string]: unknown }
@@ -57,10 +57,10 @@ export const openApi = (operations: readonly Operation[]): Json => {
 }
 
 /** What an operation may refuse: its own, and what every operation may. */
-export const codesOf = ({ rejections, movesStock, input, method }: Operation): readonly RejectionCode[] => {
+export const codesOf = ({ rejections, movesStock, input, bodyTypes, method }: Operation): readonly RejectionCode[] => {
   const all = new Set<RejectionCode>([...rejections, ...everywhere, ...(movesStock ? whenMovingStock : []), ...(method === 'POST' ? whenKeyed : [])])
   // Nobody reads a body of a GET. An address can be too long everywhere.
-  const noBody: readonly RejectionCode[] = input.body === undefined && method === 'GET' ? ['unsupported_media_type'] : []
+  const noBody: readonly RejectionCode[] = input.body === undefined && bodyTypes === undefined && method === 'GET' ? ['unsupported_media_type'] : []
   return rejectionCodes.filter((code) => all.has(code) && !noBody.includes(code))
 }
 /** A key is honoured on every POST, so it can be wrong on every POST. */
@@ -97,6 +97,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
           ]
         : []),
     ],
+    ...(operation.bodyTypes === undefined ? {} : { requestBody: uploadBody(operation.bodyTypes) }),
     ...(input.body === undefined ? {} : { requestBody: requestBody(operation, components) }),
     responses: {
       [status]: {
@@ -195,6 +196,12 @@ const requestBody = (operation: Operation, components: Map<string, Json>): Json 
   const required = (input.body as { readonly required?: readonly string[] }).required ?? [] // JSON schema's own word
   return { required: required.length > 0, content: { 'application/json': { schema: ref(name), example: exampleBody(operation) } } }
 }
+
+/** A file, in one of several forms. */
+const uploadBody = (types: readonly string[]): Json => ({
+  required: true,
+  content: Object.fromEntries(types.map((type) => [type, { schema: { type: 'string', format: 'binary' }, example: exampleUpload(type) }])),
+})
 
 const refusals = (operation: Operation): Json => {
   const byStatus = new Map<number, RejectionCode[]>()

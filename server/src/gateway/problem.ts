@@ -46,7 +46,10 @@ export const refusalOf = (error: unknown, { bodyBytes }: { readonly bodyBytes: n
       return { code: 'payload_too_large', detail: `The body is larger than ${bodyBytes} bytes.` }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE':
-      return { code: 'unsupported_media_type', detail: 'Bodies are JSON: send Content-Type: application/json.' }
+      return {
+        code: 'unsupported_media_type',
+        detail: 'Bodies are JSON: send Content-Type: application/json. A file to import is text/csv or application/x-ndjson, in UTF-8.',
+      }
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return { code: 'invalid_request', detail: 'The body is not as long as Content-Length says.' }
     case 'FST_ERR_BAD_URL':

@@ -1,4 +1,5 @@
 // One operation, one route: who asks → may they → is it well formed → dispatch → answer. Nothing here knows what is asked.
+import type { Socket } from 'node:net'
 import type { Operation, RejectionCode } from '@holdfast/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayLimits } from '../platform/limits.ts'
@@ -15,6 +16,7 @@ import { queryReaderOf } from './query.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { serializable } from './serialize.ts'
 import type { Streams } from './stream.ts'
+import { uploadOf } from './upload.ts'
 import { bodyMayBeMissing, validatorOf } from './validate.ts'
 
 /** Runs an operation, here or where it is served. `input` has been checked against the operation's schemas. */
@@ -34,6 +36,7 @@ export type RouteDeps = {
   readonly load: Load
   /** Nothing: whoever may ask may ask as often as they like. */
   readonly rates?: RateLimits | undefined
+  readonly uploading: WeakSet<Socket>
 }
 
 /** What is under way in this process. When it drains, connections are closed as they are answered. */
@@ -136,9 +139,17 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
         serialize: serializerOf(reply, operation.status),
         refuse: (refusal) => refuse(request, reply, refusal, deps),
       })
-    return answered(request, reply, await counting(input, call), operation, deps)
+    const answer = operation.bodyTypes === undefined ? await counting(input, call) : await dispatch(operation, uploaded(request, reply, input), call)
+    return answered(request, reply, answer, operation, deps)
   }
   const exportable = isExportable(operation)
+
+  /** A file is as long as its sender likes, and says nothing about how late we are; how many come at once has a bound of its own. */
+  const uploaded = (request: FastifyRequest, reply: FastifyReply, input: OperationInput): OperationInput => {
+    const body = uploadOf(request, reply, deps)
+    if (load.gate.isFull()) throw TOO_BUSY
+    return { ...input, body }
+  }
 
   /** Asks, as one of those that are under way. */
   const counting = async (input: OperationInput, call: Call): Promise<Answer<unknown>> => {
@@ -166,7 +177,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     done()
     const ms = reply.elapsedTime
     // A stream's length is its reader's choice and says nothing about how fast we are.
-    const isLong = operation.streams === true || request.isExport
+    const isLong = operation.streams === true || request.isExport || operation.bodyTypes !== undefined
     if (!isLong) counted.observe(reply.statusCode, ms / 1_000)
     // What is shed or cannot be reached is counted; a line for each would cost more than the answer did.
     const failed = reply.statusCode >= 500 && reply.statusCode !== 503

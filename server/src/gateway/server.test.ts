@@ -1,7 +1,7 @@
-import { allOperations, everywhere, problems, scopes } from '@holdfast/contract'
+import { allOperations, everywhere, problems, scopes, type Operation } from '@holdfast/contract'
 import { afterAll, describe, expect, test } from 'vitest'
 import { limits } from '../platform/limits.ts'
-import { exampleBody, exampleOf } from './example.ts'
+import { exampleBody, exampleOf, exampleUpload } from './example.ts'
 import { headers, hold, HOLD, KEY, stubGateway } from './gateway.fixture.ts'
 
 const stub = stubGateway()
@@ -13,19 +13,25 @@ const get = (url: string, more: Record<string, string> = {}) => stub.app.inject(
 const raw = (payload: string | Buffer, type = 'application/json') =>
   stub.app.inject({ method: 'POST', url: '/v1/holds', headers: headers({ 'idempotency-key': 'k', 'content-type': type }), payload })
 
+/** An example body is an object; a file is text. */
+const payloadOf = (operation: Operation) => {
+  if (operation.bodyTypes?.[0] !== undefined) return { payload: exampleUpload(operation.bodyTypes[0]) }
+  const body = exampleBody(operation)
+  return body === undefined ? {} : { payload: body as object }
+}
+
 describe('every operation of the table', () => {
   test.each(allOperations.filter((operation) => !operation.streams).map((operation) => [operation.name, operation] as const))(
     '%s can be asked as its example says',
     async (_name, operation) => {
       const params = exampleOf(operation.input.params ?? {}) as Record<string, string> // parameters are a record of texts
       const url = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '')
-      const body = exampleBody(operation)
       const answer = await stub.app.inject({
         method: operation.method,
         url,
-        headers: headers({ 'idempotency-key': 'k' }),
-        ...(body === undefined ? {} : { payload: body as object }),
-      }) // an example body is an object
+        headers: headers({ 'idempotency-key': 'k', ...(operation.bodyTypes?.[0] === undefined ? {} : { 'content-type': operation.bodyTypes[0] }) }),
+        ...payloadOf(operation),
+      })
       expect(answer.body).not.toContain('/docs/problems')
       expect(answer.statusCode).toBe(operation.status)
       expect(answer.json()).toEqual(exampleOf(operation.output))

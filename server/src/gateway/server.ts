@@ -20,8 +20,9 @@ import { openApi } from './openapi.ts'
 import { problemBody, PROBLEM_TYPE, Refused, refusalOf, statusOf } from './problem.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { dataHeaders, STRICT_TRANSPORT } from './security-headers.ts'
-import { addRoute, checkAddress, refuse, type Dispatch, type Load } from './route.ts'
+import { addRoute, checkAddress, refuse, type Dispatch, type Load, type RouteDeps } from './route.ts'
 import { openStreams } from './stream.ts'
+import { checkCharset } from './upload.ts'
 
 export type GatewayDeps = {
   readonly dispatch: Dispatch
@@ -71,6 +72,8 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const cors = corsFor(corsOrigins)
   const streams = openStreams({ limits, log })
   const exports = openExports({ limits: limits.exports, log })
+  /** Connections over which a file is being sent. */
+  const uploading = new WeakSet<Socket>()
 
   const app = fastify({
     // Requests are logged by their routes: one line, and only when there is something to tell.
@@ -88,7 +91,11 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: limits.urlBytes },
     frameworkErrors: (error, request, reply) => void failed(error, request, reply),
-    clientErrorHandler: (error, socket) => refuseRaw(socket, error.code),
+    clientErrorHandler: (error, socket) => {
+      // A file may take longer to arrive than a request may. It has a clock of its own.
+      if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && uploading.has(socket)) return
+      refuseRaw(socket, error.code)
+    },
   })
   app.server.maxConnections = limits.connections
   const sockets = new Set<Socket>()
@@ -161,7 +168,11 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
   })
 
-  for (const operation of operations) addRoute(app, operation, { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates })
+  const routeDeps = { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates, uploading }
+  for (const operation of operations) {
+    if (operation.bodyTypes === undefined) addRoute(app, operation, routeDeps)
+    else addUploadRoute(app, operation, routeDeps)
+  }
 
   app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }))
   app.get('/readyz', (request, reply) =>
@@ -225,6 +236,22 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     stop,
   }
 }
+
+/** With content types of its own: elsewhere, a file is refused as ever. Its handler reads the body itself. */
+const addUploadRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void =>
+  void app.register((inner, _options, done) => {
+    inner.removeAllContentTypeParsers()
+    inner.addContentTypeParser([...(operation.bodyTypes ?? [])], (request: FastifyRequest, _body: unknown, taken: (error: Error | null) => void) => {
+      try {
+        checkCharset(request.headers['content-type'] ?? '')
+      } catch (error) {
+        return taken(error instanceof Error ? error : new Error(String(error)))
+      }
+      taken(null)
+    })
+    addRoute(inner, operation, deps)
+    done()
+  })
 
 /** Metrics without a key, for a port that only the inside can reach. */
 export const serveMetrics = async ({

@@ -24,6 +24,12 @@ export const validatorOf = ({ input }: Operation, { faultsTold, faultsSoughtInVa
   }
 }
 
+/** What is wrong with a value by itself. */
+export const faultFinder = (schema: object, { faultsTold, faultsSoughtInValues }: ValidatorLimits): ((value: unknown) => readonly Fault[]) => {
+  const part = partOf(schema)
+  return (value) => (part.isRight(value) ? [] : part.faultsOf(value, faultsSoughtInValues).slice(0, faultsTold))
+}
+
 /** May the body be left out? Then the handler is given `{}`. */
 export const bodyMayBeMissing = ({ input }: Operation): boolean => input.body !== undefined && quick.compile(plain(input.body))({})
 

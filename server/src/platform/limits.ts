@@ -44,6 +44,10 @@ export type GatewayLimits = {
   readonly slowLines: number
   /** A connection on which nothing moves is closed: longer than the time between requests, for those that never read their answer. */
   readonly silentMs: number
+  /** A file that is being sent may pause this long: a laptop that changes its network is back by then. */
+  readonly uploadIdleMs: number
+  /** A sender that is refused may go on sending this long, to read the answer; then it is cut off. */
+  readonly lingerMs: number
   readonly exports: ExportLimits
 }
 
@@ -80,6 +84,8 @@ const gateway: GatewayLimits = {
   slowLines: 10,
   silentMs: 120_000,
   exports: { atATime: 4, pageTries: 5, pageWaitMs: 500 },
+  uploadIdleMs: 30_000,
+  lingerMs: 2_000,
 }
 
 const rateLimit = {
@@ -212,4 +218,54 @@ const memory = {
   heapGrowthPercent: 100,
 } as const
 
-export const limits = { memory, gateway, identity, password, lifecycle, ledger, database, catalog, reads, nextExpiry, relay, timers, rateLimit, redis } as const
+export type ImportLimits = {
+  /** A file. A row of a catalogue has about 200 bytes. */
+  readonly bytes: number
+  readonly rows: number
+  /** One row with its longest description and all its attributes has about 100,000. */
+  readonly rowCharacters: number
+  readonly columns: number
+  /** One transaction. Its locks, and for the last part of it the head of the ledger, are held for some 30 ms. */
+  readonly chunkRows: number
+  /** A chunk of long rows ends earlier. */
+  readonly chunkCharacters: number
+  /** In one process. Each holds a chunk and its sender's buffers, a few MiB at most. */
+  readonly atOnce: number
+  /** A worker that has not been heard of for so long has died, and another may go on. */
+  readonly leaseMs: number
+  /** Times that a chunk is tried while the database is busy, with growing waits. */
+  readonly attempts: number
+  /** Notes of which rows were done that are thrown away in one statement. */
+  readonly forgotten: number
+}
+
+const imports: ImportLimits = {
+  bytes: 1_073_741_824,
+  rows: 5_000_000,
+  rowCharacters: 131_072,
+  columns: 200,
+  chunkRows: 500,
+  chunkCharacters: 524_288,
+  atOnce: 4,
+  leaseMs: 6_000,
+  attempts: 6,
+  forgotten: 10_000,
+}
+
+export const limits = {
+  memory,
+  gateway,
+  identity,
+  password,
+  lifecycle,
+  ledger,
+  database,
+  catalog,
+  reads,
+  nextExpiry,
+  relay,
+  timers,
+  rateLimit,
+  redis,
+  imports,
+} as const

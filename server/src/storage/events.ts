@@ -28,6 +28,40 @@ select head.sequence from head`,
   return rows[0].sequence
 }
 
+/**
+ * Takes the next sequences, one for each event, and with them the head of the ledger until the transaction ends: call it last.
+ * @returns the first sequence
+ */
+export const appendEvents = async (connection: Connection, events: readonly NewEvent[]): Promise<number> => {
+  const { rows } = await connection.query(
+    `
+with head as (
+  update ledger_head
+     set sequence = sequence + cardinality($1::text[]), latest_at = greatest(latest_at, date_trunc('milliseconds', clock_timestamp()))
+  returning sequence - cardinality($1::text[]) as before, sequence, latest_at),
+told as (
+  insert into events (sequence, type, subject_kind, subject_id, subject_version, actor, request_id, data, occurred_at)
+  select head.before + n.place, n.type, n.subject_kind, n.subject_id, n.subject_version, n.actor, n.request_id, n.data, head.latest_at
+    from head,
+         unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::json[])
+         with ordinality as n (type, subject_kind, subject_id, subject_version, actor, request_id, data, place)),
+queued as (
+  insert into outbox (first_sequence, last_sequence, occurred_at)
+  select head.before + 1, head.sequence, head.latest_at from head)
+select head.before + 1 as first from head`,
+    [
+      events.map((event) => event.type),
+      events.map((event) => event.subject.kind),
+      events.map((event) => event.subject.id),
+      events.map((event) => event.subject.version),
+      events.map((event) => event.actor),
+      events.map((event) => event.requestId),
+      events.map((event) => JSON.stringify(event.data)),
+    ],
+  )
+  return rows[0].first
+}
+
 const columns = `e.sequence, e.type, e.subject_kind, e.subject_id, e.subject_version, e.actor, e.request_id, e.data, ${ms('e.occurred_at')} as occurred_at`
 
 type EventRow = {

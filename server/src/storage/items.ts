@@ -63,6 +63,70 @@ returning ${columns}`,
   return itemOf(rows[0])
 }
 
+/** Makes many items. Throws a Fault of kind `refused` when there is one with one of these skus. */
+export const insertItems = async (connection: Connection, items: readonly ItemFields[]): Promise<Item[]> => {
+  if (items.length === 0) return []
+  const { rows } = await connection.query(
+    `
+insert into items as i (sku, name, description, brand, category, price_amount, price_currency, barcode, attributes, metadata, safety_stock, reorder_point,
+                        status, purchase_limit_quantity, purchase_limit_seconds, sequence, created_at, updated_at)
+select n.sku, n.name, n.description, n.brand, n.category, n.price_amount, n.price_currency, n.barcode, n.attributes, n.metadata, n.safety_stock,
+       n.reorder_point, n.status, n.purchase_limit_quantity, n.purchase_limit_seconds, 0, clock.now, clock.now
+  from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock, ${manyItems}
+ order by n.place
+returning ${columns}`,
+    columnsOf(items),
+  )
+  return rows.map(itemOf)
+}
+
+/** Writes all fields of items that were locked, and makes the next version of each. */
+export const updateItems = async (connection: Connection, items: readonly ItemFields[]): Promise<Item[]> => {
+  if (items.length === 0) return []
+  const { rows } = await connection.query(
+    `
+update items as i
+   set name = n.name, description = n.description, brand = n.brand, category = n.category, price_amount = n.price_amount, price_currency = n.price_currency,
+       barcode = n.barcode, attributes = n.attributes, metadata = n.metadata, safety_stock = n.safety_stock, reorder_point = n.reorder_point,
+       status = n.status, purchase_limit_quantity = n.purchase_limit_quantity, purchase_limit_seconds = n.purchase_limit_seconds,
+       version = i.version + 1, updated_at = greatest(i.updated_at, clock.now)
+  from (select date_trunc('milliseconds', clock_timestamp()) as now) as clock, ${manyItems}
+ where i.sku = n.sku
+returning ${columns}`,
+    columnsOf(items),
+  )
+  return rows.map(itemOf)
+}
+
+/** The sequences of the events that told of them: `first` is that of the first item, and so on. */
+export const setItemSequences = async (connection: Connection, numbers: readonly ItemNumber[], first: number): Promise<void> => {
+  await connection.query(
+    `
+update items as i
+   set sequence = $2::bigint + n.place - 1
+  from unnest($1::int[]) with ordinality as n (id, place)
+ where i.id = n.id`,
+    [numbers, first],
+  )
+}
+
+/** In one order, so that two who lock the same items wait for each other in a queue and not in a ring. */
+export const lockItems = async (connection: Connection, skus: readonly string[]): Promise<Item[]> => {
+  const { rows } = await connection.query(`select ${columns} from items as i where i.sku = any($1) order by i.id for update`, [skus])
+  return rows.map(itemOf)
+}
+
+const manyItems = `unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::json[], $10::json[], $11::bigint[],
+              $12::bigint[], $13::text[], $14::bigint[], $15::bigint[])
+       with ordinality as n (sku, name, description, brand, category, price_amount, price_currency, barcode, attributes, metadata, safety_stock, reorder_point,
+                             status, purchase_limit_quantity, purchase_limit_seconds, place)`
+
+/** The values of many items, column by column. */
+const columnsOf = (items: readonly ItemFields[]): unknown[][] => {
+  const all = items.map(valuesOf)
+  return (all[0] ?? []).map((_, column) => all.map((values) => values[column]))
+}
+
 export const setItemSequence = async (connection: Connection, number: ItemNumber, sequence: number): Promise<void> => {
   await connection.query('update items as i set sequence = $2 where i.id = $1', [number, sequence])
 }
@@ -72,7 +136,7 @@ export const lockItem = async (connection: Connection, sku: string): Promise<Ite
   return rows[0] ? itemOf(rows[0]) : undefined
 }
 
-export const itemsBySku = async (pool: Pool, skus: readonly string[]): Promise<Item[]> => {
+export const itemsBySku = async (pool: Pool | Connection, skus: readonly string[]): Promise<Item[]> => {
   const { rows } = await pool.query({ name: 'items-by-sku', text: `select ${columns} from items as i where i.sku = any($1)`, values: [skus] })
   return rows.map(itemOf)
 }

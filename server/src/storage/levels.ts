@@ -2,7 +2,7 @@
 import type { ItemNumber, LocationNumber } from '../domain/ids.ts'
 import type { Level, Thresholds } from '../domain/level.ts'
 import type { Instant } from '../domain/instant.ts'
-import { int4s, ms } from './codec.ts'
+import { int4s, int8s, ms } from './codec.ts'
 import type { Connection, Pool } from './pool.ts'
 
 export type StoodLevel = Level & { readonly updatedAt: number | null }
@@ -93,10 +93,18 @@ export const folded = `e.item_id as item, e.location_id as location, ${state(1)}
          ${state(4)} as damaged, ${state(5)} as quality_control, ${state(6)} as incoming,
          max(e.level_version) as version, ${ms('max(e.occurred_at)')} as "updatedAt"`
 
-/** Takes the locks in the order in which batches take them. What was told of a level stays as it was until the level moves again. */
-export const setThresholds = async (connection: Connection, item: ItemNumber, { safetyStock, reorderPoint }: Thresholds): Promise<void> => {
-  await connection.query('select from stock_levels as l where l.item_id = $1 order by l.location_id for update', [item])
-  await connection.query('update stock_levels as l set safety_stock = $2, reorder_point = $3 where l.item_id = $1', [item, safetyStock, reorderPoint])
+/** All locks first, in the order of batches. What was told of a level stays as it was until the level moves again. */
+export const setThresholds = async (connection: Connection, items: readonly (Thresholds & { readonly number: ItemNumber })[]): Promise<void> => {
+  const numbers = int4s(items.map(({ number }) => number))
+  await connection.query('select from stock_levels as l where l.item_id = any($1::int[]) order by l.item_id, l.location_id for update', [numbers])
+  await connection.query(
+    `
+update stock_levels as l
+   set safety_stock = n.safety_stock, reorder_point = n.reorder_point
+  from unnest($1::int[], $2::bigint[], $3::bigint[]) as n (item_id, safety_stock, reorder_point)
+ where l.item_id = n.item_id`,
+    [numbers, int8s(items.map(({ safetyStock }) => safetyStock)), int8s(items.map(({ reorderPoint }) => reorderPoint))],
+  )
 }
 
 /** Whether any unit is at, or on its way to, a location. */

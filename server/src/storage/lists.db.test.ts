@@ -50,7 +50,7 @@ test('levels that run low are those that can sell no more than their reorder poi
     [2, 0],
     [3, 4],
   ] as const)
-    await transaction(pool, (connection) => setThresholds(connection, itemNumber(item), { safetyStock, reorderPoint: 5 }))
+    await transaction(pool, (connection) => setThresholds(connection, [{ number: itemNumber(item), safetyStock, reorderPoint: 5 }]))
 
   const { levels } = await listLevels(pool, { ...anyLevel, low: true })
 
@@ -330,7 +330,7 @@ test('safety stock is kept back from the next buyer on', async () => {
   const cell = await freshCell()
   await cell.stock.submit(ask(receipt(5)))
   await cell.stock.submit(ask(receipt(5, { location: paris })))
-  await transaction(cell.pool, (connection) => setThresholds(connection, tea, { safetyStock: 3, reorderPoint: null }))
+  await transaction(cell.pool, (connection) => setThresholds(connection, [{ number: tea, safetyStock: 3, reorderPoint: null }]))
 
   expect(await cell.stock.submit(ask(hold(3)))).toMatchObject({ rejection: { shortages: [{ available: 2 }] } })
   expect(await cell.stock.submit(ask(hold(2)))).toMatchObject({ ok: true })

@@ -18,15 +18,18 @@ type Input = {
   readonly params?: Readonly<Record<string, string>>
   readonly query?: readonly (readonly [name: string, value: string])[]
   readonly body?: unknown
+  /** CSV, for an operation that takes a file. */
+  readonly file?: string | undefined
   readonly key?: string
 }
 
 let keys = 0
-const call = ({ method, path }: DescribedOperation, { params = {}, query = [], body, key }: Input): Promise<Answered> => {
+const call = ({ method, path }: DescribedOperation, { params = {}, query = [], body, file, key }: Input): Promise<Answered> => {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inAddress(params[name] ?? '')))
   const text = query.length === 0 ? '' : `?${new URLSearchParams(query.map(([name, value]): [string, string] => [name, value])).toString()}`
   const idempotencyKey = key ?? (method === 'POST' ? `shape-${(keys += 1)}` : undefined)
-  return server.request(method, filled + text, { body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
+  const sent = file === undefined ? { body } : { text: file, headers: { 'content-type': 'text/csv' } }
+  return server.request(method, filled + text, { ...sent, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
 }
 
 /** Half a letter cannot stand in an address, and dots alone would lead to another one. */
@@ -85,6 +88,18 @@ test('every operation, called as it should be, answers what it promises', async 
   await ok('itemsGet', { params: { sku: 'Ünï cöde & 100 %' } })
   await ok('itemsUpdate', { params: { sku: 'TEA-1' }, body: { price: null, if_version: 1 } })
   await ok('itemsArchive', { params: { sku: 'OLD-1' } })
+
+  const imported = await ok('itemsImport', {
+    file: 'sku,name,quantity\nIMP-1,Imported,5\nIMP-2,,\n',
+    query: [
+      ['location', 'LON'],
+      ['on_existing', 'update'],
+    ],
+    key: 'catalogue',
+  })
+  await ok('importsList', { query: [['idempotency_key', 'catalogue']] })
+  await ok('importsGet', idOf(imported))
+  expect((await ok('importsErrors', idOf(imported)))['data']).toHaveLength(1)
 
   const receipt = await ok('receiptsCreate', {
     body: {

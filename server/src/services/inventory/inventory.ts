@@ -1,5 +1,6 @@
 // The inventory role: everything that is asked about stock.
 import type { Uuid } from '../../domain/ids.ts'
+import type { ImportLimits } from '../../platform/limits.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { faultOf, type Fault } from '../../storage/fault.ts'
 import type { Pool } from '../../storage/pool.ts'
@@ -8,6 +9,8 @@ import type { Catalog } from './catalog.ts'
 import { documentHandlers } from './documents.ts'
 import { eventHandlers } from './events.ts'
 import { holdHandlers } from './holds.ts'
+import type { RowReader } from './import-rows.ts'
+import { importHandlers } from './imports.ts'
 import { itemHandlers } from './items.ts'
 import type { LevelReader } from './level-reader.ts'
 import { locationHandlers } from './locations.ts'
@@ -26,15 +29,18 @@ export type InventoryDeps = {
   readonly ttl: { readonly defaultSeconds: number; readonly longestSeconds: number }
   readonly nextExpiryLimits: Parameters<typeof nextExpiry>[0]['limits']
   readonly wait: (ms: number) => Promise<void>
+  readonly imports: { readonly limits: ImportLimits; readonly rows: RowReader; readonly onFault: (error: unknown) => void }
 }
 
 export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
   const next: NextExpiry = nextExpiry({ pool: deps.pool, limits: deps.nextExpiryLimits })
   const submit = submitter({ ledger: deps.ledger, pool: deps.pool, catalog: deps.catalog, nextExpiry: next })
+  const imports = importHandlers(deps)
   return {
     name: 'inventory',
     handlers: guarded({
-      items: itemHandlers(deps),
+      items: { ...itemHandlers(deps), import: imports.run },
+      imports: imports.read,
       locations: locationHandlers(deps),
       holds: holdHandlers(deps, submit),
       events: eventHandlers(deps),

@@ -11,7 +11,7 @@ import { invalidCursor } from './named.ts'
 import { renderItem, type WireItem } from './render.ts'
 import { keyOf, Refused } from './submit.ts'
 
-export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'] => {
+export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['items'], 'import'> => {
   /** Tells what became of an item, as the last thing in its transaction. */
   const told = async (connection: Connection, type: 'item.created' | 'item.updated' | 'item.archived', item: Item, call: Call): Promise<Item> => {
     const sequence = await appendEvent(connection, {
@@ -63,7 +63,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Handlers['items'
           reorderPoint,
           purchaseLimit: limit === undefined ? before.purchaseLimit : limitOf(limit),
         })
-        if (after.safetyStock !== before.safetyStock || after.reorderPoint !== before.reorderPoint) await setThresholds(connection, after.number, after)
+        if (after.safetyStock !== before.safetyStock || after.reorderPoint !== before.reorderPoint) await setThresholds(connection, [after])
         return told(connection, after.status === 'archived' && before.status === 'active' ? 'item.archived' : 'item.updated', after, call)
       })
       return answered(item)

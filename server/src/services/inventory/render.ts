@@ -8,6 +8,7 @@ import { availableToSell, onHand } from '../../domain/level.ts'
 import type { Shortage } from '../../domain/rejection.ts'
 import type { Work, WorkKind } from '../../domain/work.ts'
 import type { WrittenEntry } from '../../storage/entries.ts'
+import type { Import, ImportError } from '../../storage/imports.ts'
 import type { Item } from '../../storage/items.ts'
 import type { StoodLevel } from '../../storage/levels.ts'
 import type { Location } from '../../storage/locations.ts'
@@ -29,6 +30,9 @@ export type WireEvent = OutputOf<Operations['events']['get']>
 export type WireItem = OutputOf<Operations['items']['get']>
 export type WireLocation = OutputOf<Operations['locations']['get']>
 export type WireShortage = WireHold['shortages'][number]
+
+export type WireImport = OutputOf<Operations['imports']['get']>
+export type WireImportError = OutputOf<Operations['imports']['errors']>['data'][number]
 
 type Names = Pick<Catalog, 'sku' | 'code'>
 
@@ -393,4 +397,37 @@ export const renderLocation = (location: Location): WireLocation => ({
   version: location.version,
   created_at: iso(location.createdAt),
   updated_at: iso(location.updatedAt),
+})
+
+export const renderImport = (made: Import): WireImport => ({
+  object: 'import',
+  id: encodeId('import', made.id),
+  status: made.status,
+  dry_run: made.dryRun,
+  format: made.format,
+  on_existing: made.onExisting,
+  location: made.location,
+  rows_read: made.rowsRead,
+  items_created: made.itemsCreated,
+  items_updated: made.itemsUpdated,
+  items_unchanged: made.itemsUnchanged,
+  units_received: made.unitsReceived,
+  rows_skipped: made.rowsSkipped,
+  rows_failed: made.rowsFailed,
+  bytes: made.bytes,
+  failure: made.failure as WireImport['failure'], // only codes of the closed list are written
+  created_at: iso(made.createdAt),
+  updated_at: iso(made.updatedAt),
+  completed_at: made.completedAt === null ? null : iso(made.completedAt),
+})
+
+export const renderImportError = ({ row, line, sku, code, message, errors, raw }: ImportError): WireImportError => ({
+  object: 'import_error',
+  row,
+  line,
+  sku,
+  code: code as WireImportError['code'], // only codes of the closed list are written
+  message,
+  errors: [...errors],
+  raw,
 })

@@ -1,0 +1,68 @@
+// A body that is a file: handed on as it arrives, at the pace at which it is read, with a clock that runs only while we wait for it.
+import type { Socket } from 'node:net'
+import type { Upload } from '@holdfast/contract'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { GatewayLimits } from '../platform/limits.ts'
+import { Refused } from './problem.ts'
+
+/** Whether a file that is announced can be taken. The operation has said in which media types it may be. */
+export const checkCharset = (contentType: string): void => {
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1]
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return
+  throw new Refused({ code: 'unsupported_media_type', detail: `The file must be in UTF-8, not in ${charset.slice(0, 40)}.` })
+}
+
+export type UploadDeps = {
+  readonly limits: Pick<GatewayLimits, 'uploadIdleMs' | 'lingerMs'>
+  /** Connections over which a file is being sent. */
+  readonly uploading: WeakSet<Socket>
+  readonly load: { readonly draining: boolean }
+}
+
+export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits, load, uploading }: UploadDeps): Upload => {
+  const { raw } = request
+  const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (mediaType === '') throw new Refused({ code: 'unsupported_media_type', detail: 'A file is needed, and its Content-Type.' })
+  uploading.add(raw.socket)
+  raw.once('close', () => uploading.delete(raw.socket))
+  // Whoever is refused while sending would not read why, if the door were shut in their face.
+  reply.raw.once('finish', () => {
+    if (raw.readableEnded || raw.destroyed) return
+    raw.removeAllListeners('readable')
+    raw.resume()
+    const late = setTimeout(() => raw.destroy(), limits.lingerMs)
+    raw.once('close', () => clearTimeout(late))
+  })
+  return { mediaType, bytes: bytesOf(raw, { idleMs: limits.uploadIdleMs, isEnding: () => load.draining }) }
+}
+
+type Raw = FastifyRequest['raw']
+
+async function* bytesOf(raw: Raw, { idleMs, isEnding }: { readonly idleMs: number; readonly isEnding: () => boolean }): AsyncGenerator<Uint8Array> {
+  // Not destroyed when nobody reads on: the answer still has to go out over it.
+  const chunks = raw.iterator({ destroyOnReturn: false })
+  for (;;) {
+    if (isEnding()) throw new Refused({ code: 'unavailable', detail: `This process is about to end. ${GO_ON}` })
+    const next = await within(idleMs, chunks.next())
+    if (next.done) return
+    yield next.value as Uint8Array // a request without an encoding gives bytes
+  }
+}
+
+const within = async <Result>(ms: number, promise: Promise<Result>): Promise<Result> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Refused({ code: 'invalid_request', detail: `Nothing of the file has come for ${ms / 1_000} seconds. ${GO_ON}` })), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } catch (error) {
+    promise.catch(() => undefined)
+    if (error instanceof Refused) throw error
+    throw new Refused({ code: 'invalid_request', detail: `The file broke off. ${GO_ON}` })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const GO_ON = 'What was done is kept: send the same file with the same Idempotency-Key, and it goes on from there.'
