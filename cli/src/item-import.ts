@@ -1,107 +1,118 @@
-// Makes the items of a CSV file, a few at a time. What the server refuses is told with its line, and the rest goes on.
-import { open } from 'node:fs/promises'
-import { HoldfastError, type Holdfast, isRefusal, type UpdateItem } from '@holdfast/sdk'
-import { CsvError, type CsvRecord, readCsv } from './csv.ts'
-import { faultOfHeader, readItem } from './item-row.ts'
+// Sends a file of items, shows how far it is, and writes the rows that were wrong to a file of the same form, to be corrected and
+// sent again. The key is made from what the file says, so the same command goes on from where an earlier one was interrupted.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import type { Holdfast, Import, ImportError, ImportOptions } from '@holdfast/sdk'
 import { type Output, plain } from './output.ts'
 import { createProgress } from './progress.ts'
 
-/** Requests under way at a time: enough to keep a server busy, too few to crowd out its shoppers. */
-const CONCURRENCY = 8
+/** Wrong rows that are told on the terminal; all of them are in the file. */
+const ERRORS_TOLD = 10
+/** Characters of a header. The server takes no more. */
+const MAX_HEADER_LENGTH = 131_072
 
-/** Refusals that are about the caller, not about a row: all other rows would meet them too. */
-const ABOUT_THE_CALLER: ReadonlySet<string> = new Set(['unauthenticated', 'permission_denied', 'rate_limited', 'method_not_allowed', 'unexpected_answer'])
-
-type Import = {
+type Sending = {
   readonly file: string
   readonly stock: Holdfast
   readonly output: Output
-  /** True: what is there already is changed to what the file says. */
-  readonly update: boolean
-  /** Ends the command: the file cannot be read as what it should be. */
+  readonly options: Pick<ImportOptions, 'onExisting' | 'location' | 'dryRun' | 'idempotencyKey'>
+  /** Undefined: as the name of the file says. */
+  readonly format: 'csv' | 'ndjson' | undefined
+  /** Where wrong rows go. Undefined: beside the file. */
+  readonly errorsFile: string | undefined
+  /** Ends the command: the file cannot be read. */
   readonly fail: (message: string) => never
 }
 
-export async function importItems({ file, stock, output, update, fail }: Import) {
+export async function importItems({ file, stock, output, options, format = formatOf(file), errorsFile = besides(file), fail }: Sending): Promise<Import> {
   const handle = await open(file).catch((error: Error) => fail(`${file} cannot be opened: ${error.message}`))
+  const { size } = await handle.stat()
+  await handle.close()
+  const progress = createProgress({ screen: process.stderr, what: 'bytes', nowMs: () => performance.now() })
+  const idempotencyKey = options.idempotencyKey ?? (await keyOf(file, [format, options.onExisting, options.location]))
+  let done: Import
   try {
-    const { size } = await handle.stat()
-    const tally = { made: 0, changed: 0, alreadyThere: 0, refused: 0, readBytes: 0 }
-    const progress = createProgress({ screen: process.stderr, what: 'items', nowMs: () => performance.now() })
-
-    const records = readCsv(counted(handle.createReadStream({ encoding: 'utf8', autoClose: false }), (bytes) => (tally.readBytes += bytes)))
-    const first = await records.next()
-    const header = first.done === true ? [] : first.value.fields.map((column) => column.trim())
-    const fault = faultOfHeader(header)
-    if (fault !== undefined) fail(`${file}: ${fault}`)
-
-    const refuse = (line: number, sku: string | undefined, detail: string, code: string) => {
-      tally.refused += 1
-      progress.clear()
-      output.note(
-        output.json
-          ? JSON.stringify({ object: 'refused_row', line, sku, code, detail })
-          : `line ${line}${sku === undefined ? '' : `, ${plain(sku)}`}: ${plain(detail)}`,
-      )
-    }
-
-    const importRow = async ({ line, fields }: CsvRecord) => {
-      const read = readItem(header, fields)
-      if ('fault' in read) return refuse(line, undefined, read.fault, 'invalid_row')
-      const { sku, ...rest } = read.item
-      try {
-        tally[await makeOrChange(stock, sku, rest, update)] += 1
-      } catch (error) {
-        if (!(error instanceof HoldfastError) || error.status >= 500 || ABOUT_THE_CALLER.has(error.code)) throw error
-        refuse(line, sku, [error.detail, ...error.errors.map(({ param, message }) => `${param} ${message}`)].join('; '), error.code)
-      }
-    }
-
-    try {
-      await inParallel(records, async (record) => {
-        await importRow(record)
-        const { made, changed, alreadyThere, refused, readBytes } = tally
-        progress.draw({ share: size === 0 ? 1 : readBytes / size, done: made + changed + alreadyThere + refused })
-      })
-    } catch (error) {
-      progress.clear()
-      output.note(
-        `Stopped after ${tally.made} made, ${tally.changed} changed, ${tally.alreadyThere} already there, ${tally.refused} refused. The same command goes on.`,
-      )
-      if (error instanceof CsvError) fail(`${file}, ${error.message}`)
-      throw error
-    }
+    done = await stock.items.import(() => createReadStream(file), {
+      ...options,
+      format,
+      idempotencyKey,
+      onProgress: ({ sentBytes }) => progress.draw({ share: size === 0 ? 1 : sentBytes / size, done: sentBytes }),
+    })
+  } catch (error) {
     progress.clear()
-    return tally
+    if (options.dryRun !== true) output.note(`What was done is kept. Corrected or not, the file goes on from there with --idempotency-key ${idempotencyKey}`)
+    throw error
+  }
+  progress.clear()
+  // Of an earlier run of the same command.
+  await rm(errorsFile, { force: true })
+  if (done.rowsFailed > 0) await writeErrors(done, { file, stock, output, format, errorsFile })
+  return done
+}
+
+const formatOf = (file: string): 'csv' | 'ndjson' => (/\.(ndjson|jsonl)$/i.test(file) ? 'ndjson' : 'csv')
+/** `items.csv` → `items.errors.csv`. */
+const besides = (file: string): string => join(dirname(file), `${basename(file, extname(file))}.errors${extname(file)}`)
+
+/** The same for the same file and the same wishes. */
+async function keyOf(file: string, wishes: readonly unknown[]): Promise<string> {
+  const hash = createHash('sha256').update(`${JSON.stringify(wishes)}\n`)
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer) // no encoding was asked for
+  return `import-${hash.digest('hex')}`
+}
+
+type Writing = Pick<Sending, 'file' | 'stock' | 'output'> & { readonly format: 'csv' | 'ndjson'; readonly errorsFile: string }
+
+async function writeErrors({ id, rowsFailed }: Import, { file, stock, output, format, errorsFile }: Writing) {
+  const header = format === 'csv' ? await headerOf(file) : ''
+  const delimiter = delimiterOf(header)
+  const handle = await open(errorsFile, 'w')
+  let told = 0
+  try {
+    if (format === 'csv') await handle.write(`error${delimiter}${header}\n`)
+    for await (const { data } of stock.imports.errors(id).pages()) {
+      await handle.write(data.map((error) => (format === 'csv' ? `${quoted(error.message)}${delimiter}${error.raw}\n` : jsonLine(error))).join(''))
+      for (const error of data) if ((told += 1) <= ERRORS_TOLD || output.json) output.note(output.json ? JSON.stringify({ ...error }) : errorWords(error))
+    }
   } finally {
     await handle.close()
   }
+  if (!output.json)
+    output.note(
+      `${rowsFailed > ERRORS_TOLD ? 'All rows' : 'Rows'} that were refused are in ${errorsFile}, with the reason: correct them there and import that file.`,
+    )
 }
 
-async function makeOrChange(stock: Holdfast, sku: string, rest: UpdateItem & { name: string }, update: boolean): Promise<'made' | 'changed' | 'alreadyThere'> {
+const errorWords = ({ line, sku, message }: ImportError) => `line ${line}${sku === null ? '' : `, ${plain(sku)}`}: ${plain(message)}`
+const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
+
+/** The object that was sent, with the reason in it. What was no object stands beside the reason. */
+function jsonLine({ message, raw }: ImportError): string {
   try {
-    await stock.items.create({ sku, ...rest })
-    return 'made'
-  } catch (error) {
-    if (!isRefusal(error, 'already_exists')) throw error
-    if (!update) return 'alreadyThere'
-    await stock.items.update(sku, rest)
-    return 'changed'
+    const value: unknown = JSON.parse(raw)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return `${JSON.stringify({ error: message, ...value })}\n`
+  } catch {
+    // Told below, as it was sent.
   }
+  return `${JSON.stringify({ error: message, raw })}\n`
 }
 
-/** Several readers of one source: each takes the next when it is done with its own. The first that fails ends them all. */
-async function inParallel<T>(source: AsyncGenerator<T, void, undefined>, work: (one: T) => Promise<void>) {
-  const reader = async () => {
-    for await (const one of source) await work(one)
+/** The first line of a CSV file, as it is written. Column names may be quoted, and hold line breaks then. */
+async function headerOf(file: string): Promise<string> {
+  let text = ''
+  for await (const chunk of createReadStream(file, { encoding: 'utf8' })) {
+    text += String(chunk)
+    const end = /^(?:[^"\n]|"[^"]*")*\n/.exec(text)?.[0].length
+    if (end !== undefined) text = text.slice(0, end)
+    if (end !== undefined || text.length > MAX_HEADER_LENGTH) break
   }
-  const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, reader))
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  return text.replace(/^\uFEFF/, '').replace(/\r?\n$/, '')
 }
 
-async function* counted(chunks: AsyncIterable<string>, add: (bytes: number) => void): AsyncGenerator<string> {
-  for await (const chunk of chunks) {
-    add(Buffer.byteLength(chunk))
-    yield chunk
-  }
+/** As the server finds it. */
+function delimiterOf(header: string): string {
+  const bare = header.replaceAll(/"[^"]*"/g, '')
+  return [',', ';', '\t'].reduce((best, one) => (bare.split(one).length > bare.split(best).length ? one : best))
 }

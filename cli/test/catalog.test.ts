@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -143,74 +143,112 @@ describe('an import of items', () => {
     await writeFile(join(directory, name), text)
     return join(directory, name)
   }
-  const shop = () =>
-    startServer(({ call, body }) => {
-      const sku = (body as { sku?: string }).sku // made by the command
-      if (call === 'POST /v1/items' && sku === 'OLD') return problem(409, 'already_exists')
-      if (sku === 'BAD') return problem(400, 'invalid_request', { errors: [{ param: 'price.currency', message: 'must match pattern' }] })
-      return { status: 201, body: item }
-    })
-  const text =
-    '\uFEFFsku,name,price,currency,safety_stock,attributes.colour\r\nTEA-1,"Earl ""Grey"",\n100 g",695,GBP,2,grey\r\nOLD,Old,,,,\r\nBAD,Bad,1,XX,,\r\nCUP-2,Cup,6.95,GBP,,\r\nPOT-3,,,,,'
+  const made = (changes: object = {}) => ({
+    object: 'import',
+    id: 'imp_01jd8w2k5v7x9n3q4r6t8y0z1b',
+    status: 'completed',
+    dry_run: false,
+    rows_read: 4,
+    items_created: 2,
+    items_updated: 0,
+    items_unchanged: 0,
+    units_received: 0,
+    rows_skipped: 1,
+    rows_failed: 0,
+    ...changes,
+  })
+  const row = (number: number, sku: string | null, message: string, raw: string) => ({
+    object: 'import_error',
+    row: number,
+    line: number + 1,
+    sku,
+    code: 'invalid_request',
+    message,
+    errors: [],
+    raw,
+  })
+  const text = '\uFEFFsku;"na;me"\r\nTEA-1;Tea\r\nOLD;Old\r\n;Bad\r\nCUP-2\r\n'
 
-  test('makes what is new, leaves what is there, tells what was refused by its line, and draws nothing into a pipe', async () => {
-    await using server = await shop()
-    const { code, stdout, stderr } = await holdfast(['item', 'import', await fileOf('items.csv', text)], server)
-    const bodies = server.asked.map(({ body }) => body)
-    expect(bodies).toContainEqual({
-      sku: 'TEA-1',
-      name: 'Earl "Grey",\n100 g',
-      price: { amount: 695, currency: 'GBP' },
-      safety_stock: 2,
-      attributes: { colour: 'grey' },
-    })
-    expect(bodies).toContainEqual({ sku: 'POT-3', name: 'POT-3' })
-    expect(stdout).toBe('2 made, 1 already there, 2 refused.\n')
-    expect(stderr.trim().split('\n').toSorted()).toEqual([
-      'line 5, BAD: told: invalid_request; price.currency must match pattern',
-      'line 6: has the price "6.95", which is not a whole number',
+  test('sends the file as it is, tells what was refused by its line, writes it to be corrected, and draws nothing into a pipe', async () => {
+    const wrong = [row(3, null, 'sku is required', ';Bad'), row(4, 'CUP-2', 'the row has "1" cells', 'CUP-2')]
+    await using server = await startServer(({ call }) =>
+      call === 'POST /v1/items/import' ? { status: 201, body: made({ rows_failed: 2, units_received: 1_200 }) } : list(wrong),
+    )
+    const file = await fileOf('items.csv', text)
+    const { code, stdout, stderr } = await holdfast(['item', 'import', file, '--location', 'LON'], server)
+    // Whoever reads text does not see its byte order mark.
+    expect(server.asked.map(({ call, query, body }) => [call, query, body])).toEqual([
+      ['POST /v1/items/import', 'on_existing=skip&location=LON', text.slice(1)],
+      ['GET /v1/imports/imp_01jd8w2k5v7x9n3q4r6t8y0z1b/errors', 'limit=100', undefined],
     ])
+    expect(stdout).toBe('2 made, 1 already there, 1,200 units received, 2 refused.\n')
+    const errorsFile = join(directory, 'items.errors.csv')
+    expect(stderr.trim().split('\n')).toEqual([
+      'line 4: sku is required',
+      'line 5, CUP-2: the row has "1" cells',
+      `Rows that were refused are in ${errorsFile}, with the reason: correct them there and import that file.`,
+    ])
+    expect(await readFile(errorsFile, 'utf8')).toBe('error;sku;"na;me"\n"sku is required";;Bad\n"the row has ""1"" cells";CUP-2\n')
     expect(code).toBe(3)
+  })
+
+  test('takes lines of JSON, and gives those that were refused back with the reason', async () => {
+    const wrong = [row(1, 'A', 'name is required for a new item', '{"sku":"A"}'), row(2, null, 'the row cannot be read', '{"sku"')]
+    await using server = await startServer(({ call }) => (call === 'POST /v1/items/import' ? { status: 201, body: made({ rows_failed: 2 }) } : list(wrong)))
+    const errorsFile = join(directory, 'wrong.ndjson')
+    await holdfast(['item', 'import', await fileOf('items.ndjson', '{"sku":"A"}\n{"sku"\n'), '--errors', errorsFile], server)
+    expect(await readFile(errorsFile, 'utf8')).toBe(
+      '{"error":"name is required for a new item","sku":"A"}\n{"error":"the row cannot be read","raw":"{\\"sku\\""}\n',
+    )
   })
 
   test('changes what is there when asked to', async () => {
-    await using server = await shop()
+    await using server = await startServer(() => ({ status: 201, body: made({ items_created: 0, items_updated: 1, rows_skipped: 0 }) }))
     const { code, stdout } = await holdfast(['item', 'import', '--update', '--json', await fileOf('old.csv', 'sku,name\nOLD,New name\n')], server)
-    expect(server.asked.map(({ call, body }) => [call, body])).toEqual([
-      ['POST /v1/items', { sku: 'OLD', name: 'New name' }],
-      ['PATCH /v1/items/OLD', { name: 'New name' }],
+    expect(server.asked.map(({ query }) => query)).toEqual(['on_existing=update'])
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { object: 'import', items_created: 0, items_updated: 1 }])
+  })
+
+  test('goes on when the same command is given again: its key is made from the file and the wishes', async () => {
+    await using server = await startServer(() => ({ status: 201, body: made() }))
+    const same = await fileOf('same.csv', 'sku,name\nA,B\n')
+    for (const args of [
+      [same],
+      [await fileOf('copy.csv', 'sku,name\nA,B\n')],
+      [same, '--update'],
+      [await fileOf('other.csv', 'sku,name\nA,C\n')],
+      [same, '--idempotency-key', 'mine'],
     ])
-    expect([code, JSON.parse(stdout)]).toEqual([0, { object: 'item_import', made: 0, changed: 1, already_there: 0, refused: 0 }])
+      await holdfast(['item', 'import', ...args], server)
+    const [first, copy, update, other, own] = server.asked.map(({ key }) => key)
+    expect(copy).toBe(first)
+    expect(new Set([first, update, other, own]).size).toBe(4)
+    expect(own).toBe('mine')
   })
 
-  test('asks for each row once', async () => {
-    await using server = await startServer(() => ({ status: 201, body: item }))
-    const rows = Array.from({ length: 200 }, (_, index) => `SKU-${index},Name`)
-    const { code, stdout } = await holdfast(['item', 'import', await fileOf('many.csv', ['sku,name', ...rows].join('\n'))], server)
-    expect([code, stdout]).toEqual([0, '200 made, 0 already there, 0 refused.\n'])
-    expect(new Set(server.asked.map(({ body }) => JSON.stringify(body))).size).toBe(200)
-    expect(server.asked).toHaveLength(200)
+  test('tries again when the connection breaks, and sends the whole file each time', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, index) => `SKU-${index},Name`)
+    let tries = 0
+    await using server = await startServer(() => ((tries += 1) < 3 ? 'cut' : { status: 201, body: made() }))
+    const { code } = await holdfast(['item', 'import', await fileOf('many.csv', ['sku,name', ...rows].join('\n'))], server)
+    expect(code).toBe(0)
+    expect(server.asked.map(({ body }) => body)).toEqual(Array.from({ length: 3 }, () => ['sku,name', ...rows].join('\n')))
+    expect(new Set(server.asked.map(({ key }) => key)).size).toBe(1)
   })
 
-  test('stops at the first answer that would be the same for every row', async () => {
-    await using server = await startServer(() => problem(403, 'permission_denied'))
-    const { code, stdout, stderr } = await holdfast(['item', 'import', await fileOf('all.csv', text)], server)
-    expect(code).toBe(3)
-    expect(stdout).toBe('')
-    expect(stderr).toContain('Stopped after 0 made')
-    expect(stderr).toContain('error: told: permission_denied')
+  test('is only tried out with --dry-run', async () => {
+    await using server = await startServer(() => ({ status: 201, body: made({ dry_run: true }) }))
+    const { stderr } = await holdfast(['item', 'import', '--dry-run', await fileOf('try.csv', 'sku,name\nA,B\n')], server)
+    expect(server.asked[0]?.query).toContain('dry_run=true')
+    expect(stderr).toContain('Dry run: nothing was changed.')
   })
 
-  test.each([
-    ['a column nobody knows', 'sku,colour\n', 'unknown columns: "colour"'],
-    ['no sku', 'name\nTea\n', 'there is no column sku'],
-    ['a column twice', 'sku,sku\n', 'the column sku is there twice'],
-    ['a quote that is not closed', 'sku\n"TEA', 'line 2: a quote is not closed'],
-  ])('of a file with %s is wrong usage', async (_, text, says) => {
-    await using server = await shop()
-    const { code, stderr } = await holdfast(['item', 'import', await fileOf('wrong.csv', text)], server)
-    expect(code).toBe(2)
-    expect(stderr).toContain(says)
+  test('says how to go on when the file was refused', async () => {
+    await using server = await startServer(() => problem(400, 'invalid_request', { errors: [{ param: 'line 3', message: 'a quote is not closed' }] }))
+    const { code, stdout, stderr } = await holdfast(['item', 'import', await fileOf('broken.csv', 'sku\n"TEA')], server)
+    expect([code, stdout]).toEqual([3, ''])
+    expect(stderr).toContain('line 3: a quote is not closed')
+    expect(stderr).toMatch(/--idempotency-key import-[0-9a-f]{64}/)
   })
 
   test('of a file that is not there is wrong usage', async () => {

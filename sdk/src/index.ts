@@ -14,6 +14,7 @@ export {
   TimeoutError,
 } from './errors.ts'
 export type { ExportFormat, ExportOptions } from './export.ts'
+export type { ImportOptions, ImportSource } from './import.ts'
 export type { Listing, Page } from './pages.ts'
 export type { CallOptions, ClientOptions, MoveOptions, StockReadOptions, Surroundings, WriteOptions } from './send.ts'
 export type { StreamOptions } from './stream.ts'

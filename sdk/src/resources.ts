@@ -1,4 +1,5 @@
 // All that can be asked of Holdfast, resource by resource, as the contract's table of operations has it.
+import { importer, type ImportOptions, type ImportSource } from './import.ts'
 import { listing, type Listing } from './pages.ts'
 import { type CallOptions, type MoveOptions, path, type StockReadOptions, type Transport, type WriteOptions } from './send.ts'
 import { follower, type StreamOptions } from './stream.ts'
@@ -20,6 +21,10 @@ import type {
   ExtendHold,
   Hold,
   HoldFilter,
+  Import,
+  ImportError,
+  ImportErrorFilter,
+  ImportFilter,
   Item,
   ItemFilter,
   ItemStock,
@@ -45,6 +50,7 @@ export function resources(transport: Transport) {
   const { send } = transport
   const list = listing(transport)
   const follow = follower(transport)
+  const importItems = importer(transport)
 
   return {
     /** Things that are stocked, known by their sku. */
@@ -85,6 +91,40 @@ export function resources(transport: Transport) {
        * await stock.items.archive('TEA-1')
        */
       archive: (sku: string, options?: CallOptions): Promise<Item> => send({ method: 'DELETE', path: path`/v1/items/${sku}` }, options),
+
+      /**
+       * Makes or changes many items, and receives their opening stock, from a file: CSV, or a JSON object a line. Rows that are wrong do
+       * not keep the others from being done. A connection that breaks is made again, and the import goes on from where it was; started
+       * again under the same key, it does too. In Node, `await openAsBlob('items.csv')` is a file that needs no memory.
+       * @example
+       * const done = await stock.items.import('sku,name,quantity,location\nTEA-1,Earl Grey,200,LON\n', { idempotencyKey: 'catalogue-2026' })
+       * console.log(`${done.itemsCreated} made, ${done.rowsFailed} rows were wrong`)
+       */
+      import: (source: ImportSource, options?: ImportOptions): Promise<Import> => importItems(source, options),
+    },
+
+    /** Files of items that were sent, and what became of them. */
+    imports: {
+      /**
+       * Lists imports, newest first.
+       * @example
+       * for await (const one of stock.imports.list({ idempotencyKey: 'catalogue-2026' })) console.log(one.status, one.rowsRead)
+       */
+      list: (filter?: ImportFilter, options?: CallOptions): Listing<Import> => list('/v1/imports', filter, options),
+
+      /**
+       * Reads an import: how far it is, or what it did.
+       * @example
+       * const { status, rowsRead } = await stock.imports.get('imp_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Import> => send({ method: 'GET', path: path`/v1/imports/${id}` }, options),
+
+      /**
+       * Lists the rows that were wrong, in the order of the file, each as it was sent.
+       * @example
+       * for await (const { row, message, raw } of stock.imports.errors('imp_01jd8w2k5v7x9n3q4r6t8y0z1b')) console.log(row, message, raw)
+       */
+      errors: (id: string, filter?: ImportErrorFilter, options?: CallOptions): Listing<ImportError> => list(path`/v1/imports/${id}/errors`, filter, options),
     },
 
     /** Places that hold stock, known by their code. */

@@ -11,8 +11,10 @@ const DEFAULT_TIMEOUT_MS = 10_000
 /** All tries and waits of one call together, unless one try alone may take longer. */
 const DEFAULT_TOTAL_TIMEOUT_MS = 60_000
 /** The longest wait before the second try; it doubles with each try. */
-const FIRST_WAIT_MS = 200
+export const FIRST_WAIT_MS = 200
 export const MAX_WAIT_MS = 8_000
+/** The longest that a timer can wait: for a try whose end somebody else watches for. */
+const LONGEST_TIMER_MS = 2_147_483_647
 /** What a header of ours may hold. The server refuses more. */
 const MAX_HEADER_LENGTH = 255
 
@@ -84,8 +86,21 @@ export type Transport = {
   readonly send: <Answer extends object>(call: Call, options?: AnyOptions) => Promise<Answer>
   /** Sends once; answers with the body unread. */
   readonly open: (call: Call, options: CallOptions, headers: Record<string, string>) => Promise<Response>
+  /** Sends a file, once. Whoever calls it knows when it has taken too long, and ends it by its signal. */
+  readonly upload: (call: Call, options: AnyOptions, file: Upload) => Promise<{ readonly answer: object } | Failed>
+  /** Tries after the first one. */
+  readonly retries: number
   readonly surroundings: Surroundings
 }
+
+export type Upload = {
+  readonly mediaType: string
+  readonly body: ReadableStream<Uint8Array>
+  readonly attempt: number
+  /** By an earlier try. */
+  readonly mayHaveBeenDone: boolean
+}
+export type Failed = { readonly error: HoldfastError | ConnectionError; readonly retryAfterMs: number }
 
 /** What a client needs of the world: time and chance. Tests bring their own. */
 export type Surroundings = {
@@ -124,7 +139,7 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
     } satisfies RequestInit
     return { url, init, title: `${call.method} ${call.path}`, idempotencyKey }
   }
-  type Prepared = ReturnType<typeof prepare>
+  type Prepared = Omit<ReturnType<typeof prepare>, 'init'> & { readonly init: RequestInit }
 
   const fetchWithin = async <T>(
     { url, init, title, idempotencyKey }: Prepared,
@@ -166,15 +181,8 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
     for (let attempt = 1; ; attempt += 1) {
       const timeoutMs = Math.min(given.timeoutMs ?? usualTimeoutMs, giveUpAtMs - nowMs())
       const result = await tryOnce(request, timeoutMs, signal, mayHaveBeenDone)
-      if ('text' in result) {
-        const { response, text } = result
-        // The contract says what a success of this path answers.
-        return remember(fromWire(parse(text, response, request)) as Answer, {
-          ...factsOf(response),
-          idempotencyKey: request.idempotencyKey,
-          attempts: attempt,
-        })
-      }
+      // The contract says what a success of this path answers.
+      if ('text' in result) return answerOf(result, request, attempt) as Answer
 
       const { error, retryAfterMs } = result
       mayHaveBeenDone ||= error.outcome === 'unknown'
@@ -187,14 +195,19 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
     }
   }
 
-  type Tried = { readonly response: Response; readonly text: string } | { readonly error: HoldfastError | ConnectionError; readonly retryAfterMs: number }
-  const tryOnce = async (request: Prepared, timeoutMs: number, signal: AbortSignal | undefined, mayHaveBeenDone: boolean): Promise<Tried> => {
+  type Answered = { readonly response: Response; readonly text: string }
+  const answerOf = ({ response, text }: Answered, request: Prepared, attempts: number): object =>
+    // An object in, an object out.
+    remember(fromWire(parse(text, response, request)) as object, { ...factsOf(response), idempotencyKey: request.idempotencyKey, attempts })
+
+  const tryOnce = async (request: Prepared, timeoutMs: number, signal: AbortSignal | undefined, mayHaveBeenDone: boolean): Promise<Answered | Failed> => {
     try {
       const { response, text } = await fetchWithin(request, timeoutMs, signal, async (response) => ({ response, text: await response.text() }))
       if (response.ok) return { response, text }
       const error = refusal(response, text, request, mayHaveBeenDone)
       return { error, retryAfterMs: (error.retryAfterSeconds ?? 0) * 1_000 }
     } catch (error) {
+      // Also the reason that whoever watches over an upload ends it with.
       if (!(error instanceof ConnectionError)) throw error
       const { message, outcome, idempotencyKey, cause } = error
       // An earlier try may have arrived although this one was not even sent.
@@ -217,7 +230,16 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
     throw refusal(response, text, request, false)
   }
 
-  return { send, open, surroundings }
+  const upload: Transport['upload'] = async (call, given, { mediaType, body, attempt, mayHaveBeenDone }) => {
+    given.signal?.throwIfAborted()
+    const request = prepare(call, given, { 'content-type': mediaType })
+    // A stream goes out while the answer is not there yet, which fetch wants to be told.
+    const init = { ...request.init, body, duplex: 'half' } as RequestInit
+    const result = await tryOnce({ ...request, init }, LONGEST_TIMER_MS, given.signal, mayHaveBeenDone)
+    return 'error' in result ? result : { answer: answerOf(result, request, attempt) }
+  }
+
+  return { send, open, upload, retries, surroundings }
 }
 
 export const realSurroundings: Surroundings = {

@@ -21,6 +21,8 @@ export type ItemStock = Answer<Operations['stock_levels']['get']>
 export type Availability = Answer<Operations['availability']['get']>
 export type AvailabilityAnswer = Answer<Operations['availability']['check']>
 export type LedgerEntry = Row<Operations['ledger_entries']['list']>
+export type Import = Answer<Operations['imports']['get']>
+export type ImportError = Row<Operations['imports']['errors']>
 export type StockEvent = Answer<Operations['events']['get']>
 
 export type CreateItem = Body<Operations['items']['create']>
@@ -37,6 +39,10 @@ export type CreateReturn = Body<Operations['returns']['create']>
 export type CheckAvailability = Body<Operations['availability']['check']>
 
 export type ItemFilter = Query<Operations['items']['list']>
+export type ImportFilter = Query<Operations['imports']['list']>
+export type ImportErrorFilter = Query<Operations['imports']['errors']>
+/** What becomes of items that are there, and where stock is that names no location. */
+export type ImportQuery = Query<Operations['items']['import']>
 export type LocationFilter = Query<Operations['locations']['list']>
 export type ReceiptFilter = Query<Operations['receipts']['list']>
 export type AdjustmentFilter = Query<Operations['adjustments']['list']>

@@ -1,13 +1,12 @@
-import type { CreateItem, Item, ItemFilter } from '@holdfast/sdk'
+import { type CreateItem, type Import, type Item, type ItemFilter, responseOf } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { pair, positiveNumber, wholeNumber } from '../arguments.ts'
 import { importItems } from '../item-import.ts'
-import { knownColumns } from '../item-row.ts'
 import { count } from '../count.ts'
 import { type Column, exitCodes, type ListOptions, exportOption, listOptions, plain } from '../output.ts'
 import { openSession } from '../session.ts'
 
-/** Tries after the first for each row: an import goes on through a restart of the server. */
+/** Tries after the first that got no further: an import goes on through a restart of the server. */
 const IMPORT_RETRIES = 6
 
 type Changeable = {
@@ -82,22 +81,56 @@ export function addItemCommands(program: Command) {
 
   item
     .command('import')
-    .description('make items from a CSV file whose first line names the columns')
-    .argument('<file>', 'may be read again after an interruption: what is there already stays as it is')
-    .option('--update', 'change items that are there already to what the file says')
+    .description('make items from a file, and receive their opening stock')
+    .argument('<file>', 'CSV whose first line names the columns, or a JSON object a line (.ndjson, .jsonl)')
+    .option('--update', 'change items that are there already to what the file says; the same as --on-existing update')
+    .addOption(new Option('--on-existing <what>', 'what becomes of a row whose item is there already (default: skip)').choices(['skip', 'update', 'refuse']))
+    .option('--location <code>', 'for stock in rows that name no location')
+    .addOption(new Option('--format <format>', 'if the name of the file does not say it').choices(['csv', 'ndjson']))
+    .option('--errors <file>', 'where rows that are refused are written (default: FILE.errors.csv, beside the file)')
     .addHelpText(
       'after',
-      `\nColumns: ${knownColumns.join(', ')}, and any attributes.NAME and metadata.NAME.\nOnly sku must be there; what is empty is left out. price is in the currency's smallest unit.`,
+      `
+Columns: sku, name, description, brand, category, barcode, price_amount, price_currency, safety_stock, reorder_point, quantity, location,
+and any attributes.NAME and metadata.NAME. Only sku must be there, and name for new items; what is empty is left out.
+An import that was interrupted goes on where it was when the same command is given again.`,
     )
-    .action(async (file: string, { update = false }: { update?: boolean }, command: Command) => {
-      const { stock, output } = openSession(command, 'change', { retries: IMPORT_RETRIES })
-      const { made, changed, alreadyThere, refused } = await importItems({ file, stock, output, update, fail: (message) => command.error(`error: ${message}`) })
-      output.one(
-        { object: 'item_import', made, changed, alreadyThere, refused },
-        () => `${count(made)} made, ${update ? `${count(changed)} changed` : `${count(alreadyThere)} already there`}, ${count(refused)} refused.`,
-      )
-      if (refused > 0) process.exitCode = exitCodes.refused
+    .action(async (file: string, given: ImportOptions, command: Command) => {
+      const { stock, output, options } = openSession(command, 'move', { retries: IMPORT_RETRIES })
+      const { update, onExisting = update === true ? 'update' : 'skip', location, format, errors } = given
+      const done = await importItems({
+        file,
+        stock,
+        output,
+        options: { ...options, onExisting, location },
+        format,
+        errorsFile: errors,
+        fail: (message) => command.error(`error: ${message}`),
+      })
+      output.one(done, () => importWords(done))
+      if (options.dryRun === true) output.note('Dry run: nothing was changed.')
+      else if (responseOf(done).replayed) output.note('This was done before under the same key; it was not done again.')
+      if (done.rowsFailed > 0) process.exitCode = exitCodes.refused
     })
+}
+
+type ImportOptions = {
+  readonly update?: true
+  readonly onExisting?: 'skip' | 'update' | 'refuse'
+  readonly location?: string
+  readonly format?: 'csv' | 'ndjson'
+  readonly errors?: string
+}
+
+/** What happened, without what did not. */
+const importWords = ({ itemsCreated, itemsUpdated, itemsUnchanged, rowsSkipped, rowsFailed, unitsReceived }: Import): string => {
+  const rest = [
+    ...(itemsUpdated > 0 ? [`${count(itemsUpdated)} changed`] : []),
+    ...(itemsUnchanged > 0 ? [`${count(itemsUnchanged)} unchanged`] : []),
+    ...(rowsSkipped > 0 ? [`${count(rowsSkipped)} already there`] : []),
+    ...(unitsReceived > 0 ? [`${count(unitsReceived)} units received`] : []),
+  ]
+  return `${[`${count(itemsCreated)} made`, ...rest, `${count(rowsFailed)} refused`].join(', ')}.`
 }
 
 const withChangeable = (command: Command) =>

@@ -18,7 +18,7 @@ export async function startServer(replyTo: (asked: Asked) => Reply): Promise<Tes
       call: `${request.method} ${pathname}`,
       query: search.slice(1),
       key: Array.isArray(key) ? key[0] : key,
-      body: text === '' ? undefined : JSON.parse(text),
+      body: text === '' ? undefined : request.headers['content-type'] === 'application/json' ? JSON.parse(text) : text,
     }
     asked.push(one)
 

@@ -26,13 +26,21 @@ export function operationOf(asked: Asked): Operation | undefined {
 }
 
 /** What the server would refuse about a request; nothing when it fits. */
-export function faultsOf(asked: Asked, { input, movesStock }: Operation): string[] {
+export function faultsOf(asked: Asked, { input, movesStock, bodyTypes }: Operation): string[] {
   const query = Object.fromEntries(
     [...new Set(asked.query.keys())].map((name) => [name, fromQuery(asked.query.getAll(name), schemaOf(input.query).properties?.[name])]),
   )
   return [
     ...faults(schemaOf(input.query), query, 'query'),
-    ...(input.body === undefined ? (asked.body === undefined ? [] : ['body: not wanted']) : faults(schemaOf(input.body), asked.body, 'body')),
+    ...(bodyTypes !== undefined
+      ? bodyTypes.includes(String(asked.headers['content-type']))
+        ? []
+        : ['body: not a file']
+      : input.body === undefined
+        ? asked.body === undefined
+          ? []
+          : ['body: not wanted']
+        : faults(schemaOf(input.body), asked.body, 'body')),
     ...(movesStock && asked.headers['idempotency-key'] === undefined ? ['no Idempotency-Key'] : []),
   ]
 }

@@ -33,7 +33,7 @@ export async function startServer(replies: readonly Reply[] | ((asked: Asked, co
       path: pathname,
       query: searchParams,
       headers: request.headers,
-      body: text === '' ? undefined : JSON.parse(text),
+      body: text === '' ? undefined : request.headers['content-type'] === 'application/json' ? JSON.parse(text) : text,
     }
     asked.push(one)
     give(response, replyTo(one, asked.length))

@@ -1,7 +1,11 @@
 // A catalogue and its opening stock, sent as a file: what becomes of every row, and that each is done once whatever dies on the way.
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { json as readJson } from 'node:stream/consumers'
+import { holdfast, responseOf } from '@holdfast/sdk'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createKey, ownDatabase, startServer, until, verifyBooks, API_KEY, type Answered, type TestServer } from '../support/server.ts'
 import { levelAt, stockUp } from '../support/shop.ts'
@@ -404,6 +408,50 @@ test('a sender whose connection breaks off sends the file again, and it goes on 
   expect(again).toMatchObject({ status: 201, body: { status: 'completed', items_created: 2_000, units_received: 2_000, rows_failed: 0 } })
 })
 
+describe('the SDK', () => {
+  test('goes on by itself when the connection breaks, as often as that gets it further', async () => {
+    await using way = await shakyWay({ cutAfterBytes: 40_000, times: 8 })
+    const stock = holdfast({ url: way.url, apiKey: API_KEY, retries: 3 })
+    const progress: number[] = []
+    const text = `sku,name,quantity,location\n${rowsOf('WAY', 0, 6_000, ' of some length so that it takes a while,1,LON')}`
+    const done = await stock.items.import(() => Readable.from(inPieces(text)), { onProgress: ({ sentBytes }) => progress.push(sentBytes) })
+    expect(done).toMatchObject({ status: 'completed', rowsRead: 6_000, itemsCreated: 6_000, unitsReceived: 6_000, rowsFailed: 0 })
+    expect(responseOf(done).attempts).toBeGreaterThan(4)
+    expect(Math.max(...progress)).toBe(Buffer.byteLength(text))
+    expect(await stock.imports.get(done.id)).toEqual(done)
+    expect(await stock.imports.list({ idempotencyKey: responseOf(done).idempotencyKey ?? '' }).page()).toMatchObject({ data: [{ id: done.id }] })
+  })
+
+  test('hands on what can be read only once, and says under which key to send it again when that breaks', async () => {
+    await using way = await shakyWay({ cutAfterBytes: 40_000, times: 1 })
+    const stock = holdfast({ url: way.url, apiKey: API_KEY })
+    const text = `sku,name\n${rowsOf('ONCE', 0, 6_000)}`
+    const failed = await stock.items.import(Readable.from(inPieces(text)), { idempotencyKey: 'once' }).catch((error: unknown) => error)
+    expect(failed).toMatchObject({ outcome: 'unknown', retryable: true, idempotencyKey: 'once' })
+    const again = () => stock.items.import(Readable.from(inPieces(text)), { idempotencyKey: 'once' })
+    let done: unknown
+    await until('the cut one is given up', async () => (done = await again().catch(() => undefined)) !== undefined)
+    expect(done).toMatchObject({ itemsCreated: 6_000 })
+  })
+
+  test('reads why it was refused, though it was still sending', async () => {
+    const { key } = await createKey(database, 'reads', { scopes: ['items:read'] })
+    const refused = await holdfast({ url: server.url, apiKey: key, retries: 0 })
+      .items.import(new Blob([`sku,name\n${rowsOf('NOT', 0, 300_000)}`]))
+      .catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'permission_denied', status: 403 })
+    const wrong = await server.stock.items.import(`sku,colour\n${rowsOf('NOT', 0, 300_000)}`).catch((error: unknown) => error)
+    expect(wrong).toMatchObject({ code: 'invalid_request', errors: [{ param: 'colour', message: 'is not known' }] })
+  })
+
+  test('sends lines of JSON, tries out, and gives the rows back that were wrong', async () => {
+    const lines = [{ sku: 'LINE-1', name: 'One', quantity: 2 }, { sku: 'LINE-2' }].map((line) => `${JSON.stringify(line)}\n`)
+    const tried = await server.stock.items.import(lines, { format: 'ndjson', dryRun: true, location: 'LON', onExisting: 'update' })
+    expect(tried).toMatchObject({ dryRun: true, itemsCreated: 1, unitsReceived: 2, rowsFailed: 1, onExisting: 'update', location: 'LON' })
+    expect(await server.stock.imports.errors(tried.id).page()).toMatchObject({ data: [{ row: 2, sku: 'LINE-2', raw: '{"sku":"LINE-2"}' }] })
+  })
+})
+
 test('a file may take longer to arrive than any other request may', { timeout: 60_000 }, async () => {
   const sender = slowly({ key: 'slow' })
   sender.write('sku,name\n')
@@ -487,6 +535,45 @@ const importOf = async (key: string): Promise<Import | undefined> =>
   ((await server.request('GET', `/v1/imports?idempotency_key=${key}`)).body as { data: Import[] }).data[0] // a list
 
 const headOf = async (shop: TestServer): Promise<number> => Number((await shop.request('GET', '/v1/stock_levels?limit=1')).headers.get('stock-sequence'))
+
+const inPieces = (text: string): string[] => text.match(/[^]{1,5000}/g) ?? []
+
+/** A way to the server on which the first connections break after so many bytes of a file. */
+const shakyWay = async ({ cutAfterBytes, times }: { readonly cutAfterBytes: number; readonly times: number }) => {
+  const { hostname, port } = new URL(server.url)
+  let cut = 0
+  let limit = cutAfterBytes
+  const sockets = new Set<Socket>()
+  const way = createServer((from) => {
+    const to = connect({ host: hostname, port: Number(port) })
+    let passed = 0
+    for (const socket of [from, to]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined).on('close', () => (from.destroy(), to.destroy()))
+    }
+    to.pipe(from)
+    from.on('data', (bytes: Buffer) => {
+      passed += bytes.length
+      if (passed > limit && cut < times) {
+        cut += 1
+        limit += cutAfterBytes
+        return void from.destroy()
+      }
+      if (!to.write(bytes)) from.pause()
+    })
+    to.on('drain', () => from.resume())
+    from.on('end', () => to.end())
+  }).listen(0, '127.0.0.1')
+  await once(way, 'listening')
+  return {
+    url: `http://127.0.0.1:${(way.address() as AddressInfo).port}`, // it listens on a port
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      way.close()
+      await once(way, 'close')
+    },
+  }
+}
 
 /** Without the clock that a test's requests have. */
 const uploaded = async (shop: TestServer, text: string, key: string): Promise<Answered> => {
