@@ -1,0 +1,152 @@
+// An import that is interrupted at each place where it can be, and goes on: every unit is received once.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { scopes } from '@holdfast/contract'
+import { expect, onTestFinished, test } from 'vitest'
+import { expectBooksAgree, freshCell, newId, rowsOf, type Cell } from '../../../test/support/ledger.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import { limits } from '../../platform/limits.ts'
+import { appendEvent } from '../../storage/events.ts'
+import { insertLocation, setLocationSequence } from '../../storage/locations.ts'
+import { transaction } from '../../storage/pool.ts'
+import type { Call } from '../service.ts'
+import { catalog } from './catalog.ts'
+import { importHandlers, type ImportHandlers } from './imports.ts'
+import { levelReader } from './level-reader.ts'
+import { Refused } from './submit.ts'
+
+const ROWS = 45
+const CHUNK = 10
+
+test.each(['before', 'after'] as const)('whatever chunk it is %s whose receipt the process dies, the stock is received once', async (when) => {
+  for (let dies = 1; dies <= Math.ceil(ROWS / CHUNK); dies += 1) {
+    const cell = await shop()
+    const first = await imported(cell, { ledger: dyingAt(cell.stock, dies, when) })
+    expect(first).toBe('unavailable')
+    // A worker that died left no word, and the ledger has forgotten its keys long since.
+    await cell.pool.query("update imports set worker = $1, working_until = clock_timestamp() - interval '1 second'", [newId()])
+    await cell.pool.query('delete from idempotency_keys')
+    expect(await imported(cell)).toMatchObject({ status: 'completed', rows_read: ROWS, items_created: ROWS, units_received: ROWS * 2 })
+    await expectAllThere(cell)
+  }
+})
+
+test('a worker that another has taken over from does nothing more', async () => {
+  const cell = await shop()
+  const stolen = await imported(cell, { beforePiece: (piece) => (piece === 2 ? cell.pool.query('update imports set worker = $1', [newId()]) : undefined) })
+  expect(stolen).toBe('idempotency_key_in_use')
+  const [{ rows_read: done = 0 } = {}] = await rowsOf<{ rows_read: number }>(cell.pool, 'select p.rows_read from imports as p')
+  expect(done).toBeLessThan(ROWS)
+  expect(await rowsOf(cell.pool, 'select count(*) as items from items as i')).toEqual([{ items: done }])
+  await cell.pool.query('update imports set worker = null, working_until = null')
+  expect(await imported(cell)).toMatchObject({ status: 'completed', units_received: ROWS * 2 })
+  await expectAllThere(cell)
+})
+
+test('a chunk that the database refuses for somebody else is done again, and once', async () => {
+  const cell = await shop()
+  // Somebody makes one of its items in the middle of it: the item is there then, and its row is refused.
+  const made = await imported(cell, {
+    beforePiece: (piece) => (piece === 1 ? makeItem(cell, `SKU-${ROWS - 1}`) : undefined),
+  })
+  expect(made).toMatchObject({ status: 'completed', items_created: ROWS - 1, rows_failed: 1, units_received: (ROWS - 1) * 2 })
+  await expectBooksAgree(cell)
+})
+
+const shop = async (): Promise<Cell> => {
+  const cell = await freshCell()
+  await transaction(cell.pool, async (connection) => {
+    const fields = {
+      code: 'LON',
+      name: 'London',
+      kind: 'warehouse',
+      priority: 1,
+      address: null,
+      latitude: null,
+      longitude: null,
+      metadata: {},
+      status: 'active',
+    } as const
+    const { number, version } = await insertLocation(connection, fields)
+    const subject = { kind: 'location', id: 'LON', version }
+    await setLocationSequence(
+      connection,
+      number,
+      await appendEvent(connection, { type: 'location.created', subject, actor: 'test', requestId: 'test', data: {} }),
+    )
+  })
+  return cell
+}
+
+const makeItem = ({ pool }: Cell, sku: string) =>
+  pool.query("insert into items (sku, name, sequence, created_at, updated_at) values ($1, 'Made meanwhile', 0, now(), now())", [sku])
+
+/** A ledger whose process dies at its n-th receipt: before it is written, or after that but before anybody hears of it. */
+const dyingAt = (stock: Ledger, dies: number, when: 'before' | 'after'): Ledger => {
+  let receipts = 0
+  return {
+    ...stock,
+    submit: async (request) => {
+      receipts += 1
+      if (receipts < dies) return stock.submit(request)
+      if (receipts === dies && when === 'after') await stock.submit(request)
+      return { ok: false, rejection: { code: 'unavailable' }, sequence: 0, replayed: false }
+    },
+  }
+}
+
+/** Sends the file under its key, a piece at a time. Answers what became of it, or the code of the refusal. */
+const imported = async (
+  { pool, stock }: Cell,
+  { ledger = stock, beforePiece }: { readonly ledger?: Ledger; readonly beforePiece?: (piece: number) => Promise<unknown> | undefined } = {},
+): Promise<unknown> => {
+  const items = catalog({ pool, limits: { ...limits.catalog, reads: limits.reads }, onFault: () => undefined })
+  await items.start()
+  onTestFinished(() => items.stop())
+  const handlers: ImportHandlers = importHandlers({
+    ledger,
+    pool,
+    catalog: items,
+    readLevels: levelReader({ pool, limits: limits.reads }),
+    newId,
+    ttl: { defaultSeconds: 1, longestSeconds: 1 },
+    nextExpiryLimits: limits.nextExpiry,
+    wait: sleep,
+    imports: {
+      limits: { ...limits.imports, chunkRows: CHUNK },
+      rows: { faultsOf: () => [], parse: (text) => ({ row: JSON.parse(text) as unknown }) },
+      onFault: () => undefined,
+    },
+  })
+  const text = `sku,name,quantity,location\n${Array.from({ length: ROWS }, (_, index) => `SKU-${index},Item,2,LON\n`).join('')}`
+  async function* bytes() {
+    for (const [index, piece] of (text.match(/[^]{1,300}/g) ?? []).entries()) {
+      await beforePiece?.(index)
+      yield Buffer.from(piece)
+    }
+  }
+  const call: Call = {
+    caller: { principal: 'shop', scopes: new Set(scopes), locations: null },
+    origin: { address: '127.0.0.1', userAgent: null },
+    requestId: 'req_test',
+    idempotencyKey: 'catalogue',
+  }
+  try {
+    const answer = await handlers.run({ params: {}, query: {}, body: { mediaType: 'text/csv', bytes: bytes() } }, call)
+    return answer.ok ? answer.body : answer.refusal.code
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    return error.refusal.code
+  }
+}
+
+const expectAllThere = async (cell: Cell): Promise<void> => {
+  expect(await rowsOf(cell.pool, 'select count(*) as levels, sum(l.available)::int as available, max(l.available) as most from stock_levels as l')).toEqual([
+    { levels: ROWS, available: ROWS * 2, most: 2 },
+  ])
+  // Told once, and known by the event that told of it, by which other processes hear of it.
+  expect(await rowsOf(cell.pool, "select count(*) as created from events as e where e.type = 'item.created'")).toEqual([{ created: ROWS }])
+  const told = 'select count(*) as told from items as i join events as e on e.sequence = i.sequence and e.subject_id = i.sku'
+  expect(await rowsOf(cell.pool, told)).toEqual([{ told: ROWS }])
+  expect(await rowsOf(cell.pool, 'select count(*) as notes from import_items as d')).toEqual([{ notes: 0 }])
+  await expectBooksAgree(cell)
+}
