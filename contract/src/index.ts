@@ -1,4 +1,7 @@
 // The table of all operations: the public face of Holdfast, and the one barrel.
+import { apiKeys } from './api-keys.ts'
+import { auditLog } from './audit-log.ts'
+import { auth } from './auth.ts'
 import { adjustments, receipts, returns, shipments } from './documents.ts'
 import { counts } from './counts.ts'
 import { events } from './events.ts'
@@ -10,6 +13,7 @@ import { locations } from './locations.ts'
 import type { Operation } from './operation.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 import { transfers } from './transfers.ts'
+import { users } from './users.ts'
 
 export const operations = {
   items: { ...items, import: importItems },
@@ -27,6 +31,10 @@ export const operations = {
   availability: availabilities,
   ledger_entries: ledgerEntries,
   events,
+  auth,
+  users,
+  api_keys: apiKeys,
+  audit_log: auditLog,
 }
 export type Operations = typeof operations
 
@@ -47,3 +55,7 @@ export { transfer } from './transfers.ts'
 export { inboundShipment } from './inbound-shipments.ts'
 export { count as stockCount } from './counts.ts'
 export { event, eventTypes } from './events.ts'
+export { caller, session } from './auth.ts'
+export { user } from './users.ts'
+export { apiKey } from './api-keys.ts'
+export { auditEntry } from './audit-log.ts'

@@ -12,8 +12,11 @@ export type Operation = {
   readonly path: string
   /** The role that answers it. */
   readonly service: 'inventory' | 'identity' | 'webhooks'
-  /** What the caller needs. `anyone` needs no credentials; `person` needs to be signed in, whatever their role. */
-  readonly scope: Scope | 'anyone' | 'person'
+  /**
+   * What the caller needs. `anyone` needs no credentials; `caller` needs to be known, by a key or a session, and no more;
+   * `person` needs to be signed in, whatever their role.
+   */
+  readonly scope: Scope | 'anyone' | 'caller' | 'person'
   /**
    * What of the organisation it concerns, for callers who are restricted to some locations.
    * `own_locations`  the handler answers for the caller's locations and no others

@@ -20,6 +20,7 @@ export const problems = {
   already_exists: { status: 409, retryable: false, title: 'It exists already' },
   invalid_state: { status: 409, retryable: false, title: 'The document is past this step, or not there yet' },
   location_not_empty: { status: 409, retryable: false, title: 'The location still has stock' },
+  last_administrator: { status: 409, retryable: false, title: 'The last administrator must stay' },
   idempotency_key_in_use: { status: 409, retryable: true, title: 'A request with this key is under way' },
   payload_too_large: { status: 413, retryable: false, title: 'The request is too large' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type is not one that is taken here' },

@@ -82,7 +82,13 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   })
   metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)
 
-  const who = identity({ pool: lookUpPool, limits: limits.identity, onFault: onFault('identity') })
+  const who = identity({
+    pool: readPool,
+    lookUps: lookUpPool,
+    limits: limits.identity,
+    registration: config.registration,
+    onFault: onFault('identity'),
+  })
   const services: readonly Service[] = [
     who,
     inventory({
@@ -113,6 +119,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   const gateway = buildGateway({
     dispatch: dispatcher(services),
     identify: who.identify,
+    identifySession: who.identifySession,
     log,
     metrics,
     ready: () => ready,

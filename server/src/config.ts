@@ -17,6 +17,8 @@ export type Config = {
     readonly poolSize: number
   }
   readonly firstStart: { readonly adminEmail: string | undefined; readonly adminPassword: string | undefined; readonly apiKey: string | undefined }
+  /** May anybody become a shopper by themselves? */
+  readonly registration: boolean
   readonly log: { readonly level: LogLevel; /** One line for every request, instead of only those that failed or were slow. */ readonly requests: boolean }
   /** Counts requests for several processes together; without it, each counts its own. */
   readonly redisUrl: string | undefined
@@ -69,6 +71,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     dataDir: need(read('HOLDFAST_DATA_DIR')),
     database: { url: read('DATABASE_URL'), prepare: need(read('HOLDFAST_DATABASE_PREPARE')), poolSize: need(read('HOLDFAST_POOL_SIZE')) },
     firstStart: { adminEmail: read('HOLDFAST_ADMIN_EMAIL'), adminPassword: read('HOLDFAST_ADMIN_PASSWORD'), apiKey: read('HOLDFAST_API_KEY') },
+    registration: need(read('HOLDFAST_REGISTRATION')),
     log: { level: need(read('HOLDFAST_LOG_LEVEL')), requests: need(read('HOLDFAST_LOG_REQUESTS')) },
     redisUrl: read('REDIS_URL'),
     edge: {
@@ -175,6 +178,7 @@ const variables = {
     allowed: 'hf_ and then letters, digits and _.~-, 32 to 200 characters in all',
     secret: true,
   },
+  HOLDFAST_REGISTRATION: yesOrNo('true'),
   HOLDFAST_LOG_LEVEL: { read: (text) => logLevels.find((level) => level === text), allowed: logLevels.join(', '), otherwise: 'info' },
   HOLDFAST_LOG_REQUESTS: yesOrNo('false'),
   REDIS_URL: { read: (text) => (/^rediss?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'redis://user:password@host:port/database', secret: true },

@@ -20,6 +20,10 @@ export const prefixes = {
   inbound_shipment: 'inb',
   count: 'cnt',
   import: 'imp',
+  user: 'user',
+  api_key: 'key',
+  session: 'sess',
+  audit_entry: 'aud',
 } as const
 export type IdKind = keyof typeof prefixes
 

@@ -1,9 +1,9 @@
-// Who is asking: the key in the Authorization header, and nowhere else. Keys are never taken from cookies or addresses.
+// Who is asking: the key in the Authorization header, or the session in its cookie; never one in the other's place, nor in an address.
 import type { Operation } from '@holdfast/contract'
 import type { Caller } from '../services/service.ts'
 import { Refused } from './problem.ts'
 
-/** The caller behind a key. Answers at once when it is remembered; rejects when it cannot be found out now. */
+/** The caller behind a key, or behind the token of a session. Answers at once when it is remembered; rejects when it cannot be found out now. */
 export type Identify = (key: string) => Caller | undefined | Promise<Caller | undefined>
 
 /** The key of a request, or a refusal that says how to send one. */
@@ -16,12 +16,12 @@ export const keyIn = (authorization: string | undefined): string => {
 }
 
 /** Let in, or refused. An unknown, a revoked and an expired key are told the same. */
-export const admitted = (caller: Caller | undefined, operation: Operation): Caller => {
-  if (caller === undefined) throw wrongKey()
+export const admitted = (caller: Caller | undefined, operation: Operation, unknown: () => Refused = wrongKey): Caller => {
+  if (caller === undefined) throw unknown()
   const { scope, reach, name } = operation
   if (scope === 'person' && caller.person === undefined)
     throw new Refused({ code: 'permission_denied', detail: `${name} is for people who are signed in, not for keys.` })
-  if (scope !== 'person' && scope !== 'anyone' && !caller.scopes.has(scope))
+  if (scope !== 'person' && scope !== 'anyone' && scope !== 'caller' && !caller.scopes.has(scope))
     throw new Refused({
       code: 'permission_denied',
       detail: `${name} needs the scope ${scope}, which ${caller.person === undefined ? 'this key' : `the role ${caller.person.role}`} does not have.`,

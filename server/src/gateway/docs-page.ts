@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { problems, rejectionCodes, type Operation, type RejectionCode } from '@holdfast/contract'
 import { exampleBody, exampleOf } from './example.ts'
-import { codesOf, farewellOf, operationId, problemExample, tagOf } from './openapi.ts'
+import { codesOf, farewellOf, neededWords, operationId, problemExample, tagOf } from './openapi.ts'
 import { pageHeaders } from './security-headers.ts'
 
 export type Page = { readonly path: string; readonly html: string; readonly headers: Readonly<Record<string, string>> }
@@ -204,8 +204,10 @@ const operationText = (operation: Operation): Html =>
 
 const codeLink = (code: RejectionCode): Html => html`<a href="/docs/problems/${code}"><code>${code}</code></a>`
 
-const neededBy = ({ scope }: Operation) =>
-  scope === 'anyone' ? html`For anyone: needs no key.` : scope === 'person' ? html`For people who are signed in.` : html`Needs the scope <code>${scope}</code>.`
+const neededBy = ({ scope }: Operation) => {
+  const needed = neededWords[scope]
+  return needed === undefined ? html`Needs the scope <code>${scope}</code>.` : html`${needed}`
+}
 
 /** A command that can be pasted once HOLDFAST_URL and HOLDFAST_API_KEY are set. */
 export const curlOf = (operation: Operation): string => {

@@ -14,6 +14,11 @@ const chosen: Readonly<Record<string, unknown>> = {
   'adjustments.create': { location: 'LON', lines: [{ sku: 'TEA-1', delta: -1 }], reason: 'damaged' },
   'holds.place': { lines: [{ sku: 'TEA-1', quantity: 3, location: 'LON' }], ttl_seconds: 900, reference: 'cart-8841' },
   'holds.execute': {},
+  'users.create': { email: 'ada@example.com', password: 'seven ducks cross the canal', role: 'operator', locations: ['LON'] },
+  'users.update': { role: 'manager' },
+  'auth.change_password': { current_password: 'seven ducks cross the canal', new_password: 'eight geese swim back again' },
+  'api_keys.create': { name: 'Till 3', scopes: ['availability:read', 'holds:write'], locations: ['LON'] },
+  'api_keys.update': { name: 'Till 4' },
   'availability.check': { lines: [{ sku: 'TEA-1', quantity: 3 }] },
 }
 
@@ -70,6 +75,15 @@ const texts: Readonly<Record<string, string>> = {
   description: 'Loose leaves.',
   barcode: '5012345678900',
   next_cursor: '',
+  email: 'ada@example.com',
+  password: 'seven ducks cross the canal',
+  current_password: 'seven ducks cross the canal',
+  locations: 'LON',
+  principal: 'user_01jd8w2k5v7x9n3q4r6t8y0z1b',
+  address: '203.0.113.7',
+  user_agent: 'Mozilla/5.0',
+  action: 'user.created',
+  object: 'user',
 }
 const integers: Readonly<Record<string, number>> = {
   quantity: 3,

@@ -9,6 +9,8 @@ import type { OperationInput } from './route.ts'
 import { buildGateway, type Gateway, type GatewayDeps } from './server.ts'
 
 export const KEY = 'hf_a-key-that-has-every-scope-there-is'
+/** Of an administrator who is signed in. */
+export const TOKEN = 'the-token-of-an-administrator'
 
 export type Asked = { readonly operation: Operation; readonly input: OperationInput; readonly call: Call }
 export type Stub = Gateway & { readonly asked: Asked[]; readonly logged: Record<string, unknown>[] }
@@ -27,6 +29,11 @@ export const stubGateway = (answer: (asked: Asked) => Promise<Answer<unknown>> |
       if (key === KEY) return { principal: 'shop', scopes: new Set(scopes), locations: null }
       const some = key.split('+').filter((word): word is Scope => scopes.some((scope) => scope === word))
       return some.length > 0 ? { principal: 'part', scopes: new Set(some), locations: null } : undefined
+    },
+    identifySession: (token): Caller | undefined => {
+      if (token !== TOKEN) return undefined
+      const id = 'user_01jd8w2k5v7x9n3q4r6t8y0z1b'
+      return { principal: id, scopes: new Set(scopes), locations: null, person: { id, session: 'sess_01jd8w2k5v7x9n3q4r6t8y0z1b', role: 'administrator' } }
     },
     log: openLog({ level: 'debug', to: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) } }), // pino writes objects
     metrics: openMetrics({ process: false }),

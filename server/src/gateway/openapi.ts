@@ -30,6 +30,12 @@ export const openApi = (operations: readonly Operation[]): Json => {
       schemas: Object.fromEntries([...components].toSorted(([a], [b]) => (a < b ? -1 : 1))),
       securitySchemes: {
         apiKey: { type: 'http', scheme: 'bearer', bearerFormat: 'hf_…', description: `An API key. Keys have scopes: ${scopes.join(', ')}.` },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-holdfast',
+          description: 'The session of a person, set by auth.login. For pages of this origin; over plain http on the machine itself it is called holdfast.',
+        },
       },
       headers: {
         'Request-Id': {
@@ -79,7 +85,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
     description: describe(operation),
     ...(operation.deprecated === undefined ? {} : { deprecated: true }),
     tags: [tagOf(operation)],
-    security: operation.scope === 'anyone' ? [] : [{ apiKey: [] }],
+    security: operation.scope === 'anyone' ? [] : [...(operation.scope === 'person' ? [] : [{ apiKey: [] }]), { session: [] }],
     'x-scope': operation.scope,
     parameters: [
       ...parameters(input.params, 'path', components),
@@ -150,10 +156,17 @@ const exportContent: Json = {
   [exportTypes.ndjson]: { schema: { type: 'string', description: 'The whole list: one JSON object a line, each as in `data`.' } },
 }
 
+/** What is needed where it is no scope. */
+export const neededWords: { readonly [scope: string]: string } = {
+  anyone: 'For anyone: needs no key.',
+  caller: 'For any key, and for everybody who is signed in.',
+  person: 'For people who are signed in.',
+}
+
 const describe = (operation: Operation): string => {
   const { scope, movesStock, streams } = operation
   return [
-    scope === 'anyone' ? 'For anyone: needs no key.' : scope === 'person' ? 'For people who are signed in.' : `Needs the scope \`${scope}\`.`,
+    neededWords[scope] ?? `Needs the scope \`${scope}\`.`,
     movesStock ? 'Moves stock: takes an `Idempotency-Key`, and with `dry_run=true` decides and answers without changing anything.' : '',
     streams ? 'The answer does not end until the reader leaves.' : '',
     isExportable(operation) ? 'With `format` the whole list in one answer; one that is cut before its end is not whole.' : '',

@@ -7,13 +7,14 @@ import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { anyone, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
 import type { Admission } from './admission.ts'
-import { admitted, identityAway, keyIn, type Identify } from './authenticate.ts'
+import { admitted, identityAway, keyIn, wrongKey, type Identify } from './authenticate.ts'
 import { deprecationHeaders } from './deprecation.ts'
 import { formatOf, isExportable, type Exports } from './export.ts'
 import { addressOf } from './origin.ts'
 import { problemBody, PROBLEM_TYPE, Refused, statusOf } from './problem.ts'
 import { queryReaderOf } from './query.ts'
 import type { RateLimits } from './rate-limit.ts'
+import { checkSameOrigin, sessionIn, setSession, wrongSession } from './session.ts'
 import { serializable } from './serialize.ts'
 import type { Streams } from './stream.ts'
 import { uploadOf } from './upload.ts'
@@ -26,6 +27,7 @@ export type OperationInput = { readonly params: unknown; readonly query: unknown
 export type RouteDeps = {
   readonly dispatch: Dispatch
   readonly identify: Identify
+  readonly identifySession: Identify
   readonly log: Logger
   readonly metrics: Metrics
   readonly limits: GatewayLimits
@@ -58,36 +60,52 @@ declare module 'fastify' {
 }
 
 export const addRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void => {
-  const { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates } = deps
+  const { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates } = deps
   const validate = validatorOf(operation, limits)
   const readQuery = queryReaderOf(operation)
   const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
   const takesKey = operation.method === 'POST'
+  const changes = operation.method !== 'GET'
   const counted = metrics.operation(operation.name)
 
   const admit = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     // The cheapest checks come first, so that what is turned away has cost little.
     if (load.gate.isFull()) return done(TOO_BUSY)
     let caller: ReturnType<Identify>
+    let unknown = wrongKey
     try {
       checkAddress(request.raw.url ?? '', limits.urlBytes)
       if (operation.scope === 'anyone') {
+        // Signed in as somebody else without knowing it, one would work for them.
+        if (changes) checkSameOrigin(request, { needsProof: false })
         request.caller = anyone
         return done()
       }
-      caller = identify(keyIn(request.headers.authorization))
-      if (!(caller instanceof Promise)) request.caller = admitted(caller, operation)
+      // Who sends a key asks with the key, whatever cookies come along.
+      const token = request.headers.authorization === undefined ? sessionIn(request) : undefined
+      if (token === undefined) caller = identify(keyIn(request.headers.authorization))
+      else {
+        if (changes) checkSameOrigin(request, { needsProof: true })
+        unknown = wrongSession
+        caller = identifySession(token)
+      }
+      if (!(caller instanceof Promise)) request.caller = admitted(caller, operation, unknown)
     } catch (error) {
       return done(asError(error))
     }
-    if (caller instanceof Promise) void admitLater(caller, request, done)
+    if (caller instanceof Promise) void admitLater(caller, request, unknown, done)
     else done()
   }
 
-  /** The key has to be looked up first. */
-  const admitLater = async (caller: Promise<Caller | undefined>, request: FastifyRequest, done: (error?: Error) => void): Promise<void> => {
+  /** The key or the session has to be looked up first. */
+  const admitLater = async (
+    caller: Promise<Caller | undefined>,
+    request: FastifyRequest,
+    unknown: typeof wrongKey,
+    done: (error?: Error) => void,
+  ): Promise<void> => {
     try {
-      request.caller = admitted(await checkedKey(caller, request.id), operation)
+      request.caller = admitted(await checkedKey(caller, request.id), operation, unknown)
     } catch (error) {
       return done(asError(error))
     }
@@ -229,6 +247,7 @@ const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<u
   if (!answer.ok) return refuse(request, reply, answer.refusal, deps)
   if (deps.load.draining) reply.header('connection', 'close')
   if (answer.sequence !== undefined) reply.header('stock-sequence', answer.sequence)
+  if (answer.session !== undefined) setSession(request, reply, answer.session)
   return reply.code(status).send(answer.body)
 }
 

@@ -27,6 +27,7 @@ import { checkCharset } from './upload.ts'
 export type GatewayDeps = {
   readonly dispatch: Dispatch
   readonly identify: Identify
+  readonly identifySession: Identify
   readonly log: Logger
   readonly metrics: Metrics
   /** May this process be sent requests? */
@@ -52,7 +53,7 @@ export type Gateway = {
 }
 
 export const buildGateway = (deps: GatewayDeps): Gateway => {
-  const { dispatch, identify, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
+  const { dispatch, identify, identifySession, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
   const gate = admission(limits)
@@ -168,7 +169,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
   })
 
-  const routeDeps = { dispatch, identify, log, metrics, limits, logRequests, streams, exports, load, rates, uploading }
+  const routeDeps = { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, uploading }
   for (const operation of operations) {
     if (operation.bodyTypes === undefined) addRoute(app, operation, routeDeps)
     else addUploadRoute(app, operation, routeDeps)

@@ -118,6 +118,32 @@ export type IdentityLimits = {
   readonly lookups: number
   /** `last_used_at` is told to the nearest minute and written off the requests' path. */
   readonly lastUsedMs: number
+  /** Who did nothing for so long has gone and left the door open. */
+  readonly sessionIdleMs: number
+  /** A working day: then everybody says anew who they are. */
+  readonly sessionLifeMs: number
+  /** Of one user; the oldest end when there are more. */
+  readonly sessionsOfUser: number
+  /** Passwords that are hashed at a time: each takes 19 MiB and 30 ms of a core, and as many cores are left for everybody else. */
+  readonly hashesAtOnce: number
+  /** More than these in the queue are told to come back: about half a second of work. */
+  readonly hashesWaiting: number
+  readonly attempts: AttemptLimits
+}
+
+/** The tries that are free, then waits that double with each try up to the longest. */
+type Patience = { readonly free: number; readonly firstWaitMs: number; readonly longestWaitMs: number }
+export type AttemptLimits = {
+  /** After so long without a try, all are forgotten. */
+  readonly forgottenMs: number
+  /** Signing in to one account. A minute at most: nobody guesses fifteen characters so, and nobody is shut out by others for long. */
+  readonly account: Patience
+  /** Signing in from one address, to whatever account. Many people may sit behind it. */
+  readonly address: Patience
+  /** Registering from one address. */
+  readonly registration: Patience
+  /** Rows forgotten at a time. */
+  readonly forgottenAtOnce: number
 }
 
 const identity: IdentityLimits = {
@@ -128,6 +154,18 @@ const identity: IdentityLimits = {
   unknownKeysCached: 1_000,
   lookups: 1_000,
   lastUsedMs: 60_000,
+  sessionIdleMs: 30 * 60_000,
+  sessionLifeMs: 12 * 3_600_000,
+  sessionsOfUser: 20,
+  hashesAtOnce: 2,
+  hashesWaiting: 20,
+  attempts: {
+    forgottenMs: 3_600_000,
+    account: { free: 5, firstWaitMs: 1_000, longestWaitMs: 60_000 },
+    address: { free: 50, firstWaitMs: 1_000, longestWaitMs: 300_000 },
+    registration: { free: 10, firstWaitMs: 10_000, longestWaitMs: 3_600_000 },
+    forgottenAtOnce: 5_000,
+  },
 }
 
 /** OWASP's least for argon2id: 19 MiB, twice, one lane. About 30 ms here. */

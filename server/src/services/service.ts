@@ -7,6 +7,8 @@ export type Caller = {
   readonly scopes: ReadonlySet<Scope>
   /** The codes of the only locations that it may work with; null: all of them. */
   readonly locations: ReadonlySet<string> | null
+  /** The key that a program asks with; absent: a person. */
+  readonly apiKey?: { readonly id: string }
   /** A person who is signed in; absent: a program with a key. */
   readonly person?: { readonly id: string; readonly session: string; readonly role: Role }
   /** Requests a second that the key may make; absent: the limit is the gateway's own. */

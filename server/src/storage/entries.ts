@@ -23,6 +23,8 @@ export type EntryPlace = { readonly sequence: number; readonly item: number; rea
 export type EntryFilter = {
   readonly item: ItemNumber | null
   readonly location: LocationNumber | null
+  /** The only locations that the reader may see; null: all. */
+  readonly locations: readonly LocationNumber[] | null
   /** The documents whose movements are wanted: a hold, and its shipments and returns. */
   readonly documents: readonly Uuid[] | null
   readonly from: Place | null
@@ -56,7 +58,7 @@ export const listEntries = async (pool: Pool, filter: EntryFilter): Promise<Entr
 
 /** Entries of sequences above `lower` up to and with `upper`. */
 const read = async (pool: Pool, filter: EntryFilter, lower: number, upper: number): Promise<WrittenEntry[]> => {
-  const { item, location, documents, from, to, since, until, before, limit } = filter
+  const { item, location, locations, documents, from, to, since, until, before, limit } = filter
   const { rows } = await pool.query(
     `
 select ${entryColumns}
@@ -64,6 +66,7 @@ select ${entryColumns}
  where e.sequence > $1 and e.sequence <= $2
    and ($3::int is null or e.item_id = $3)
    and ($4::int is null or e.location_id = $4)
+   and ($16::int[] is null or e.location_id = any($16))
    and ($5::uuid[] is null or e.document_id = any($5))
    and ($6::int is null or e.from_state = $6)
    and ($7::int is null or e.to_state = $7)
@@ -88,6 +91,7 @@ select ${entryColumns}
       before?.from ?? null,
       before?.to ?? null,
       limit,
+      locations,
     ],
   )
   return rows.map(entryOf)

@@ -19,12 +19,14 @@ export type HoldFilter = {
   readonly reference: string | null
   readonly customer: string | null
   readonly item: ItemNumber | null
+  /** The only locations that the reader may see: holds that lie wholly elsewhere are left out; null: none are. */
+  readonly locations: readonly LocationNumber[] | null
   readonly before: Uuid | null
   readonly limit: number
 }
 
 /** Newest first. By item, the holds are found through the ledger entries that made them. */
-export const listHolds = async (pool: Pool, { status, reference, customer, item, before, limit }: HoldFilter): Promise<Hold[]> => {
+export const listHolds = async (pool: Pool, { status, reference, customer, item, locations, before, limit }: HoldFilter): Promise<Hold[]> => {
   const { rows } = await pool.query(
     `
 select ${holdColumns}
@@ -33,10 +35,11 @@ select ${holdColumns}
    and ($2::text is null or h.reference = $2)
    and ($3::uuid is null or h.id < $3)
    and ($6::text is null or h.customer = $6)
+   ${locations === null ? 'and $7::int[] is null' : 'and exists (select from json_to_recordset(h.allocations) as a (location int) where a.location = any($7::int[]))'}
    ${item === null ? 'and $4::int is null' : 'and h.id in (select e.document_id from ledger_entries as e where e.item_id = $4::int and e.from_state = 1 and e.to_state = 2)'}
  order by h.id desc
  limit $5`,
-    [status, reference, before, item, limit, customer],
+    [status, reference, before, item, limit, customer, locations],
   )
   return rows.map(holdOf)
 }

@@ -1,9 +1,19 @@
 // Idempotency keys of operations that do not move stock. Those that do are written with their batch (ledger-store.ts).
+import { hash } from 'node:crypto'
 import type { Uuid } from '../domain/ids.ts'
 import type { Remembered } from './ledger-store.ts'
 import type { Connection, Pool } from './pool.ts'
 
 export type Key = { readonly key: Uuid; readonly fingerprint: Uuid }
+
+/** As much of a call as a key is made of. */
+type Keyed = { readonly caller: { readonly principal: string }; readonly idempotencyKey?: string }
+
+/** The key of a caller: two callers may use the same words for their keys. */
+export const keyOf = ({ operation, input, call }: { readonly operation: string; readonly input: unknown; readonly call: Keyed }): Key | undefined =>
+  call.idempotencyKey === undefined
+    ? undefined
+    : { key: digest(`${call.caller.principal}\n${call.idempotencyKey}`), fingerprint: digest(`${operation}\n${canonical(input)}`) }
 
 /** The remembered answer; `reused` when the key stands for another request. */
 export const lookUpKey = async (connection: Connection, { key, fingerprint }: Key): Promise<{ answer: unknown } | 'reused' | undefined> => {
@@ -44,4 +54,19 @@ delete from idempotency_keys as k
     [ageMs, limit],
   )
   return rowCount ?? 0
+}
+
+/** 128 bits of SHA-256, as a uuid: long enough that nobody finds two requests with one. */
+export const digest = (text: string): Uuid => {
+  const hex = hash('sha256', text, 'hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}` as Uuid // made of 32 hex digits
+}
+
+/** JSON with sorted keys: the same request written in another order is the same request. */
+const canonical = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined)
+  fields.sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`
 }

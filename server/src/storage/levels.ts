@@ -31,6 +31,8 @@ select head.sequence, head.now, ${columns}
 export type LevelFilter = {
   readonly item: ItemNumber | null
   readonly location: LocationNumber | null
+  /** The only locations that the reader may see; null: all. */
+  readonly locations: readonly LocationNumber[] | null
   readonly low: boolean
   /** The place of the last row of the page before. */
   readonly after: { readonly item: number; readonly location: number } | null
@@ -38,7 +40,7 @@ export type LevelFilter = {
 }
 
 /** By item, then location, in the order in which they were numbered. */
-export const listLevels = async (pool: Pool, { item, location, low, after, limit }: LevelFilter): Promise<LevelsRead> => {
+export const listLevels = async (pool: Pool, { item, location, locations, low, after, limit }: LevelFilter): Promise<LevelsRead> => {
   const { rows } = await pool.query(
     `
 with head as materialized (select h.sequence, ${ms('clock_timestamp()')} as now from ledger_head as h),
@@ -47,6 +49,7 @@ page as (
     from stock_levels as l
    where ($1::int is null or l.item_id = $1)
      and ($2::int is null or l.location_id = $2)
+     and ($7::int[] is null or l.location_id = any($7))
      and ($3::int is null or (l.item_id, l.location_id) > ($3, $4::int))
      and (not $5 or greatest(0, l.available - l.safety_stock) <= l.reorder_point)
    order by l.item_id, l.location_id
@@ -55,13 +58,13 @@ select head.sequence, head.now, page.*
   from head
   left join page on true
  order by page.item, page.location`,
-    [item, location, after?.item ?? null, after?.location ?? null, low, limit],
+    [item, location, after?.item ?? null, after?.location ?? null, low, limit, locations],
   )
   return { levels: rows.filter((row) => row.item !== null), sequence: rows[0].sequence, now: rows[0].now }
 }
 
 /** What the ledger entries alone add up to at an instant: the levels as they were then. */
-export const levelsAsOf = async (pool: Pool, at: Instant, { item, location, after, limit }: LevelFilter): Promise<LevelsRead> => {
+export const levelsAsOf = async (pool: Pool, at: Instant, { item, location, locations, after, limit }: LevelFilter): Promise<LevelsRead> => {
   const { rows } = await pool.query(
     `
 with head as materialized (select h.sequence, ${ms('clock_timestamp()')} as now from ledger_head as h),
@@ -71,6 +74,7 @@ page as (
    where e.occurred_at <= to_timestamp($1::float8 / 1000)
      and ($2::int is null or e.item_id = $2)
      and ($3::int is null or e.location_id = $3)
+     and ($7::int[] is null or e.location_id = any($7))
      and ($4::int is null or (e.item_id, e.location_id) > ($4, $5::int))
    group by e.item_id, e.location_id
    order by e.item_id, e.location_id
@@ -80,7 +84,7 @@ select head.sequence, head.now, page.*, coalesce(l.safety_stock, 0) as "safetySt
   left join page on true
   left join stock_levels as l on (l.item_id, l.location_id) = (page.item, page.location)
  order by page.item, page.location`,
-    [at, item, location, after?.item ?? null, after?.location ?? null, limit],
+    [at, item, location, after?.item ?? null, after?.location ?? null, limit, locations],
   )
   return { levels: rows.filter((row) => row.item !== null), sequence: rows[0].sequence, now: rows[0].now }
 }

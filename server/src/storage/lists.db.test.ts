@@ -244,8 +244,8 @@ test('ledger entries are found by document and by time', async () => {
     body: returned.answer,
   })
   expect(await getDocument(pool, 'receipt', returned.answer.return.id)).toBeUndefined()
-  expect(await listDocuments(pool, 'return', { reference: 'box 4', hold: placed.id, before: null, limit: 9 })).toHaveLength(1)
-  expect(await listDocuments(pool, 'return', { reference: 'box 5', hold: null, before: null, limit: 9 })).toEqual([])
+  expect(await listDocuments(pool, 'return', { reference: 'box 4', hold: placed.id, locations: null, before: null, limit: 9 })).toHaveLength(1)
+  expect(await listDocuments(pool, 'return', { reference: 'box 5', hold: null, locations: null, before: null, limit: 9 })).toEqual([])
 })
 
 test('documents of one kind are listed newest first, page by page', async () => {
@@ -257,7 +257,7 @@ test('documents of one kind are listed newest first, page by page', async () => 
   }
   const listed = async (reference: string | null, limit: number) => {
     const found = await pages(
-      (last: { id: Hold['id'] } | null, limit) => listDocuments(pool, 'receipt', { reference, hold: null, before: last?.id ?? null, limit }),
+      (last: { id: Hold['id'] } | null, limit) => listDocuments(pool, 'receipt', { reference, hold: null, locations: null, before: last?.id ?? null, limit }),
       limit,
     )
     return found.map((document) => document.id)
@@ -336,9 +336,20 @@ test('safety stock is kept back from the next buyer on', async () => {
   expect(await cell.stock.submit(ask(hold(2)))).toMatchObject({ ok: true })
 })
 
-const anyLevel: LevelFilter = { item: null, location: null, low: false, after: null, limit: 100 }
-const anyHold: HoldFilter = { status: null, reference: null, customer: null, item: null, before: null, limit: 100 }
-const anyEntry: EntryFilter = { item: null, location: null, documents: null, from: null, to: null, since: null, until: null, before: null, limit: 100 }
+const anyLevel: LevelFilter = { item: null, location: null, locations: null, low: false, after: null, limit: 100 }
+const anyHold: HoldFilter = { status: null, reference: null, customer: null, item: null, locations: null, before: null, limit: 100 }
+const anyEntry: EntryFilter = {
+  item: null,
+  location: null,
+  locations: null,
+  documents: null,
+  from: null,
+  to: null,
+  since: null,
+  until: null,
+  before: null,
+  limit: 100,
+}
 
 /** All of a list, page by page, each from the last row of the one before. */
 const pages = async <Row>(read: (last: Row | null, limit: number) => Promise<Row[]>, limit: number): Promise<Row[]> => {

@@ -66,6 +66,12 @@ export const lockLocation = async (connection: Connection, code: string): Promis
   return rows[0] ? locationOf(rows[0]) : undefined
 }
 
+/** Those of these codes that there are. */
+export const knownLocations = async (pool: Pool, codes: readonly string[]): Promise<string[]> => {
+  const { rows } = await pool.query<{ code: string }>('select l.code from locations as l where l.code = any($1) order by l.code', [codes])
+  return rows.map(({ code }) => code)
+}
+
 /** Locations changed after a sequence, oldest change first. */
 export const locationsChangedAfter = async (pool: Pool, sequence: number): Promise<Location[]> => {
   const { rows } = await pool.query({

@@ -1,132 +1,121 @@
-// Who a key belongs to, answered from memory for a few seconds at most; and who the first ones are.
-import { timingSafeEqual } from 'node:crypto'
-import { scopes as allScopes, withIncluded, type Scope } from '@holdfast/contract'
-import { LRUCache } from 'lru-cache'
+// Who is asking: the caller behind a key or a session, and everything that is asked about people and keys. And who the first ones are.
+import { roleScopes, scopes as allScopes, withIncluded, type Scope } from '@holdfast/contract'
+import { encodeId, type Uuid } from '../../domain/ids.ts'
 import type { IdentityLimits } from '../../platform/limits.ts'
-import { randomPassword, uuidV7 } from '../../platform/random.ts'
-import type { Pool } from '../../storage/pool.ts'
+import { randomPassword, secretLetters, uuidV7 } from '../../platform/random.ts'
+import { audit, type AskedBy } from '../../storage/audit.ts'
+import { transaction, type Pool } from '../../storage/pool.ts'
 import type { Caller, Service } from '../service.ts'
-import { digestOf, digestText, looksLikeApiKey, newApiKey } from './api-keys.ts'
+import { looksLikeApiKey, newApiKey } from './api-keys.ts'
+import { attempts } from './attempts.ts'
+import { auditHandlers } from './audit-log.ts'
+import { authHandlers, TOKEN_BYTES } from './auth.ts'
+import { keyHandlers, makeKey, told, type KeyWanted as NewKeyWanted } from './keys.ts'
+import { passwordGate, type PasswordGate } from './password-gate.ts'
 import { hashPassword } from './password.ts'
-import { aloneInFirstStart, counts, insertKey, insertUser, keyByDigest, keysPage, liveKeys, revoke, touchKeys, type KeyRow, type LiveKey } from './store.ts'
+import { digestOf, recall } from './recall.ts'
+import {
+  aloneInFirstStart,
+  counts,
+  forgetSessions,
+  insertKey,
+  insertUser,
+  keyByDigest,
+  keysPage,
+  liveKeys,
+  liveSessions,
+  lockKey,
+  revoke,
+  touchKeys,
+  type KeyRow,
+  type LiveKey,
+  type LiveSession,
+} from './store.ts'
+import { userHandlers } from './users.ts'
 
 export type IdentityDeps = {
   readonly pool: Pool
+  /** For the callers behind keys and sessions: no long list may keep these waiting. */
+  readonly lookUps: Pool
   readonly limits: IdentityLimits
+  /** May anybody become a shopper? */
+  readonly registration: boolean
   /** Told when the time of last use could not be written, or a key could not be asked for again. Nobody waits for either. */
   readonly onFault: (error: unknown) => void
   /** Milliseconds that only grow. Tests have their own. */
   readonly now?: () => number
+  /** Tests count what is hashed. */
+  readonly passwords?: PasswordGate
 }
 
 export type Identity = Service<'identity'> & {
   /** The caller behind a key, at once when it was seen lately. Rejects when that cannot be found out now. */
   identify(key: string): Caller | undefined | Promise<Caller | undefined>
+  /** The same behind the token of a session. */
+  identifySession(token: string): Caller | undefined | Promise<Caller | undefined>
 }
 
-export const identity = ({ pool, limits, onFault, now = () => performance.now() }: IdentityDeps): Identity => {
-  const known = new LRUCache<string, Known>({ max: limits.keysCached })
-  const unknown = new LRUCache<string, number>({ max: limits.unknownKeysCached })
-  /** What is to be looked up next, all in one statement: made-up keys cannot take more than this one connection. */
-  let waiting = new Map<string, Waiting>()
-  let lookingUp: Promise<void> | undefined
+export const identity = ({ pool, lookUps, limits, registration, onFault, now = () => performance.now(), passwords }: IdentityDeps): Identity => {
+  const keys = recall<LiveKey>({ looksRight: looksLikeApiKey, lookUp: (digests) => liveKeys(lookUps, digests), toCaller: callerOfKey, limits, onFault, now })
+  const sessions = recall<LiveSession>({
+    looksRight: (token) => tokenShape.test(token),
+    lookUp: (digests) => liveSessions(lookUps, digests, { idleMs: limits.sessionIdleMs, seenMs: limits.lastUsedMs }),
+    toCaller: callerOfSession,
+    limits,
+    onFault,
+    now,
+  })
+  const tries = attempts({ pool, limits: limits.attempts })
+  const parts = { pool, keys, sessions, passwords: passwords ?? passwordGate({ limits }), attempts: tries, limits, registration }
   let timer: NodeJS.Timeout | undefined
 
-  const lookUp = (text: string, digest: Buffer): Promise<Caller | undefined> => {
-    const others = waiting.get(text)
-    if (others) return others.promise
-    if (waiting.size >= limits.lookups) return Promise.reject(new Error(`${limits.lookups} keys are being looked up already`))
-    const asked = Promise.withResolvers<Caller | undefined>()
-    waiting.set(text, { ...asked, digest })
-    lookingUp ??= work()
-    return asked.promise
-  }
-
-  const work = async (): Promise<void> => {
-    // Those that come in the same turn go together.
-    await Promise.resolve()
-    while (waiting.size > 0) {
-      const batch = waiting
-      waiting = new Map()
-      // The age of an answer counts from when it was asked for: a key revoked meanwhile must not live longer by the time of the query.
-      const askedAt = now()
-      try {
-        const rows = await liveKeys(
-          pool,
-          Array.from(batch.values(), ({ digest }) => digest),
-        )
-        const found = new Map(rows.map((row) => [row.digest.toString('hex'), row]))
-        for (const [text, { digest, resolve }] of batch) resolve(take(text, digest, found.get(text), askedAt))
-      } catch (error) {
-        for (const { reject } of batch.values()) reject(error)
-      }
-    }
-    // In the same turn in which nobody was found waiting: whoever comes after this begins anew, and is not left waiting for us.
-    lookingUp = undefined
-  }
-
-  const take = (text: string, digest: Buffer, row: LiveKey | undefined, askedAt: number): Caller | undefined => {
-    if (row === undefined || !timingSafeEqual(row.digest, digest)) {
-      known.delete(text)
-      unknown.set(text, askedAt)
-      return undefined
-    }
-    const before = known.peek(text)
-    const caller = { principal: row.principal, scopes: new Set(withIncluded(row.scopes)), locations: null }
-    known.set(text, { id: row.id, caller, askedAt, askedAgainAt: 0, used: before?.used ?? true })
-    return caller
-  }
-
   const writeLastUsed = async (): Promise<void> => {
-    const used: string[] = []
-    for (const entry of known.values()) {
-      if (entry.used) used.push(entry.id)
-      entry.used = false
-    }
+    const used = keys.used()
     // In one order: two processes would otherwise wait for each other's rows.
-    if (used.length > 0) await touchKeys(pool, used.toSorted())
+    if (used.length > 0) await touchKeys(lookUps, used.toSorted())
+  }
+  const upkeep = async (): Promise<void> => {
+    await writeLastUsed()
+    await forgetSessions(lookUps, limits.sessionIdleMs, SESSIONS_FORGOTTEN)
+    await tries.upkeep()
   }
 
   return {
     name: 'identity',
-    handlers: {},
-    identify: (key) => {
-      const text = digestText(key)
-      const entry = known.get(text)
-      if (entry !== undefined) {
-        entry.used = true
-        const age = now() - entry.askedAt
-        if (age >= limits.keyCacheMs) return lookUp(text, digestOf(key))
-        // One request asks again for all; a database that is away is not asked by each of them.
-        if (age >= limits.keyRefreshMs && age - entry.askedAgainAt >= limits.keyRetryMs) {
-          entry.askedAgainAt = age
-          lookUp(text, digestOf(key)).catch(onFault)
-        }
-        return entry.caller
-      }
-      if (!looksLikeApiKey(key)) return undefined
-      const refusedAt = unknown.get(text)
-      if (refusedAt !== undefined && now() - refusedAt < limits.keyRefreshMs) return undefined
-      return lookUp(text, digestOf(key))
-    },
+    handlers: { auth: authHandlers(parts), users: userHandlers(parts), api_keys: keyHandlers(parts), audit_log: auditHandlers(parts) },
+    identify: keys.callerOf,
+    identifySession: sessions.callerOf,
     start: async () => {
-      timer = setInterval(() => void writeLastUsed().catch(onFault), limits.lastUsedMs)
+      timer = setInterval(() => void upkeep().catch(onFault), limits.lastUsedMs)
       timer.unref()
     },
     stop: async () => {
       clearInterval(timer)
-      await lookingUp
+      await Promise.all([keys.settled(), sessions.settled()])
       await writeLastUsed().catch(onFault)
     },
   }
 }
 
-type Known = { readonly id: string; readonly caller: Caller; readonly askedAt: number; /** At what age. */ askedAgainAt: number; used: boolean }
-type Waiting = {
-  readonly digest: Buffer
-  readonly promise: Promise<Caller | undefined>
-  readonly resolve: (caller: Caller | undefined) => void
-  readonly reject: (error: unknown) => void
+const SESSIONS_FORGOTTEN = 5_000
+const tokenShape = new RegExp(`^[0-9A-Za-z]{${secretLetters(TOKEN_BYTES)}}$`)
+
+const callerOfKey = ({ id, principal, scopes, locations, rate_limit: rate }: LiveKey): Caller => ({
+  principal,
+  scopes: new Set(withIncluded(scopes)),
+  locations: locations && new Set(locations),
+  apiKey: { id: encodeId('api_key', id as Uuid) }, // the column is a uuid
+  ...(rate === null ? {} : { rate: rate === 'unlimited' ? rate : { limit: rate.limit, windowSeconds: rate.window_seconds } }),
+})
+
+const callerOfSession = ({ id, user_id: user, role, locations }: LiveSession): Caller => {
+  const principal = encodeId('user', user as Uuid) // the column is a uuid
+  return {
+    principal,
+    scopes: new Set(roleScopes[role]),
+    locations: locations && new Set(locations),
+    person: { id: principal, session: encodeId('session', id as Uuid), role }, // the column is a uuid
+  }
 }
 
 export type FirstStart = {
@@ -159,15 +148,27 @@ export const makeFirstOnes = async (pool: Pool, { adminEmail, adminPassword, api
     let ones: FirstOnes = {}
     if (there.users === 0 && passwordHash !== undefined) {
       const email = adminEmail ?? FIRST_ADMIN
-      await insertUser(connection, { id: uuidV7(), email, passwordHash, role: 'admin' })
+      const id = uuidV7()
+      await insertUser(connection, { id, email, passwordHash, role: 'administrator' })
+      await audit(connection, system, { action: 'user.created', subject: { kind: 'user', id: encodeId('user', id as Uuid) } }) // uuidV7 makes uuids
       ones = { admin: adminPassword === undefined ? { email, madePassword: password } : { email } }
     }
     if (there.keys > 0 && apiKey === undefined) return ones
 
     const id = uuidV7()
     const key = apiKey ?? newApiKey(id)
-    const made = await insertKey(connection, { id, principal: FIRST_PRINCIPAL, name: 'First key', digest: digestOf(key), scopes: allScopes })
-    if (made) return apiKey === undefined ? { ...ones, madeKey: key } : ones
+    const made = await insertKey(connection, {
+      id,
+      principal: FIRST_PRINCIPAL,
+      name: 'First key',
+      digest: digestOf(key),
+      scopes: allScopes,
+      rateLimit: 'unlimited',
+    })
+    if (made) {
+      await told(connection, system, 'api_key.created', null, made)
+      return apiKey === undefined ? { ...ones, madeKey: key } : ones
+    }
     return (await keyByDigest(connection, digestOf(key)))?.revoked_at ? { ...ones, keyIsRevoked: true } : ones
   })
 }
@@ -177,21 +178,16 @@ const FIRST_ADMIN = 'admin@localhost'
 const FIRST_PRINCIPAL = 'owner'
 /** 100 bits. */
 const PASSWORD_LETTERS = 20
+const system: AskedBy = { caller: { principal: 'system' }, origin: { address: 'local' }, requestId: 'first-start' }
+/** Whoever may run the program beside the database needs no key for it. */
+const commandLine: AskedBy = { caller: { principal: 'command-line' }, origin: { address: 'local' }, requestId: 'command' }
 
 export type ApiKey = Omit<KeyRow, 'scopes'> & { readonly scopes: readonly Scope[] }
-export type KeyWanted = {
-  readonly name: string
-  readonly scopes: readonly Scope[]
-  readonly principal?: string | undefined
-  readonly expiresInSeconds?: number | undefined
-}
+export type KeyWanted = NewKeyWanted & { readonly scopes: readonly Scope[] }
 
 /** Makes a key. `key` is the only copy there will ever be. */
-export const createKey = async (pool: Pool, { name, scopes, principal, expiresInSeconds }: KeyWanted): Promise<ApiKey & { readonly key: string }> => {
-  const id = uuidV7()
-  const key = newApiKey(id)
-  const row = await insertKey(pool, { id, principal: principal ?? id, name, digest: digestOf(key), scopes, expiresInSeconds })
-  if (row === undefined) throw new Error('a key with this digest exists: the random numbers of this machine repeat')
+export const createKey = async (pool: Pool, wanted: KeyWanted): Promise<ApiKey & { readonly key: string }> => {
+  const { row, key } = await transaction(pool, (connection) => makeKey(connection, commandLine, wanted))
   return { ...asKey(row), key }
 }
 
@@ -207,10 +203,14 @@ export async function* listKeys(pool: Pool): AsyncGenerator<ApiKey> {
 }
 
 /** Refused from now on, in every process within seconds. Nothing when there is no such key. */
-export const revokeKey = async (pool: Pool, id: string): Promise<ApiKey | undefined> => {
-  const row = await revoke(pool, id)
-  return row && asKey(row)
-}
+export const revokeKey = async (pool: Pool, id: string): Promise<ApiKey | undefined> =>
+  transaction(pool, async (connection) => {
+    const before = await lockKey(connection, id)
+    const after = before && (await revoke(connection, id))
+    if (before === undefined || after === undefined) return undefined
+    if (before.revoked_at === null) await told(connection, commandLine, 'api_key.revoked', before, after)
+    return asKey(after)
+  })
 
 const KEYS_PAGE = 100
 const asKey = (row: KeyRow): ApiKey => ({ ...row, scopes: allScopes.filter((scope) => row.scopes.includes(scope)) })

@@ -4,10 +4,11 @@ import type { DocumentAnswer } from '../../domain/event.ts'
 import type { AdjustmentLine } from '../../domain/adjustment.ts'
 import { getDocument, listDocuments, type DocumentKind, type WrittenDocument } from '../../storage/documents.ts'
 import { getHolds } from '../../storage/holds.ts'
-import type { Answer, Handlers } from '../service.ts'
+import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf, type Page } from './list.ts'
 import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
+import { checkHold, isSeen, listed, reachOf, seen, within, type Reach } from './reach.ts'
 import { itemsOf, renderAnswer, renderHold, type WireAdjustment, type WireHold, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
 import { Refused, type Submit } from './submit.ts'
 
@@ -19,10 +20,14 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
   const { catalog, newId, pool } = deps
 
   /** The holds that documents belong to, when they are to be filled in. */
-  const holdsOf = async (documents: readonly { readonly body: DocumentAnswer }[], { expand }: Expanding): Promise<ReadonlyMap<Uuid, WireHold>> => {
+  const holdsOf = async (
+    documents: readonly { readonly body: DocumentAnswer }[],
+    { expand }: Expanding,
+    reach: Reach,
+  ): Promise<ReadonlyMap<Uuid, WireHold>> => {
     const ids = expand?.includes('hold') ? documents.flatMap(({ body }) => holdOf(body) ?? []) : []
     if (ids.length === 0) return new Map()
-    const holds = await getHolds(pool, [...new Set(ids)])
+    const holds = (await getHolds(pool, [...new Set(ids)])).filter((hold) => seen(reach, hold) !== undefined)
     await catalog.remember(holds.flatMap((hold) => itemsOf({ kind: 'hold', hold })))
     return new Map(holds.map((hold) => [hold.id, renderHold(hold, catalog)]))
   }
@@ -33,25 +38,37 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
     return hold === undefined ? wire : { ...wire, hold }
   }
 
+  const ownLocation = async (code: string, { caller }: Call) =>
+    within(await reachOf(catalog, caller), await namedLocation(catalog, code, { inactive: 'refused' }))
+  /** The hold that a caller wants to act on, if they may. */
+  const ownHold = async (id: string, { caller }: Call): Promise<Uuid> => {
+    const hold = namedId('hold', id)
+    if (caller.locations !== null) await checkHold(await reachOf(catalog, caller), pool, hold)
+    return hold
+  }
+
   const read = <Kind extends DocumentKind>(kind: Kind) => ({
-    get: async ({ params, query }: { params: { id: string }; query: Expanding }): Promise<Answer<Wire[Kind]>> => {
+    get: async ({ params, query }: { params: { id: string }; query: Expanding }, { caller }: Call): Promise<Answer<Wire[Kind]>> => {
+      const reach = await reachOf(catalog, caller)
       const document = await getDocument(pool, kind, namedId(kind, params.id))
-      if (document === undefined) throw new Refused('not_found', `there is no ${kind} ${params.id}`)
+      if (document === undefined || !isSeen(reach, document.body)) throw new Refused('not_found', `there is no ${kind} ${params.id}`)
       await catalog.remember(itemsOf(document.body))
-      return { ok: true, body: render(document, await holdsOf([document], query)), sequence: document.sequence }
+      return { ok: true, body: render(document, await holdsOf([document], query, reach)), sequence: document.sequence }
     },
-    list: ({ query }: { query: Query }): Promise<Answer<Page<Wire[Kind]>>> => {
+    list: async ({ query }: { query: Query }, { caller }: Call): Promise<Answer<Page<Wire[Kind]>>> => {
+      const reach = await reachOf(catalog, caller)
       let holds: ReadonlyMap<Uuid, WireHold> = new Map()
       return pageOf(query, {
         read: async (limit) => {
           const documents = await listDocuments(pool, kind, {
             reference: query.reference ?? null,
             hold: query.hold === undefined ? null : namedId('hold', query.hold),
+            locations: listed(reach),
             before: query.starting_after === undefined ? null : cursorId(kind, query.starting_after),
             limit,
           })
           await catalog.remember(documents.flatMap((document) => itemsOf(document.body)))
-          holds = await holdsOf(documents, query)
+          holds = await holdsOf(documents, query, reach)
           return documents
         },
         render: (document) => render(document, holds),
@@ -66,7 +83,7 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
       create: ({ body, query }, call) =>
         submit({ operation: 'receipts.create', input: body, call, dryRun: query.dry_run === true }, 'receipt', async () => {
           const item = await namedItems(catalog, body.lines, { archived: 'refused' })
-          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          const location = await ownLocation(body.location, call)
           return {
             type: 'ReceiveStock',
             id: newId(),
@@ -82,7 +99,7 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
       create: ({ body, query }, call) =>
         submit({ operation: 'adjustments.create', input: body, call, dryRun: query.dry_run === true }, 'adjustment', async () => {
           const item = await namedItems(catalog, body.lines, { archived: 'taken' })
-          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          const location = await ownLocation(body.location, call)
           if (body.if_version !== undefined && new Set(body.lines.map((line) => line.sku)).size > 1)
             throw invalid([{ param: 'if_version', message: 'is for a document of one item; with several, each line has its own' }])
           const errors: { param: string; message: string }[] = []
@@ -110,7 +127,7 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
       ...read('shipment'),
       create: ({ body, query }, call) =>
         submit({ operation: 'shipments.create', input: body, call, dryRun: query.dry_run === true }, 'shipment', async () => {
-          const hold = namedId('hold', body.hold)
+          const hold = await ownHold(body.hold, call)
           const item = body.lines && (await namedItems(catalog, body.lines, { archived: 'taken' }))
           return {
             type: 'ShipHold',
@@ -127,11 +144,11 @@ export const documentHandlers = (deps: InventoryDeps, submit: Submit): Pick<Hand
       create: ({ body, query }, call) =>
         submit({ operation: 'returns.create', input: body, call, dryRun: query.dry_run === true }, 'return', async () => {
           const item = await namedItems(catalog, body.lines, { archived: 'taken' })
-          const location = await namedLocation(catalog, body.location, { inactive: 'refused' })
+          const location = await ownLocation(body.location, call)
           return {
             type: 'ReturnStock',
             id: newId(),
-            hold: body.hold === undefined ? null : namedId('hold', body.hold),
+            hold: body.hold === undefined ? null : await ownHold(body.hold, call),
             location: location.number,
             lines: body.lines.map(({ sku, quantity, to }) => ({ item: item(sku), quantity, to: to ?? 'available' })),
             reference: body.reference ?? null,

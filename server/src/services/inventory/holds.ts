@@ -3,10 +3,11 @@ import type { PurchaseLimit } from '../../domain/hold.ts'
 import { encodeId, type ItemNumber } from '../../domain/ids.ts'
 import type { Command } from '../../domain/decide.ts'
 import { getHold, listHolds } from '../../storage/holds.ts'
-import type { Answer, Handlers } from '../service.ts'
+import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { candidatesWithin, checkHold, listed, reachOf, seen, within } from './reach.ts'
 import { itemsOf, renderHold, type WireHold } from './render.ts'
 import { Refused, type Asked, type Submit } from './submit.ts'
 
@@ -33,6 +34,12 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
     return lines.map(({ sku, quantity }) => ({ item: item(sku), quantity }))
   }
   const act = (asked: Asked, makeCommand: () => Promise<Command>): Promise<Answer<WireHold>> => submit(asked, 'hold', makeCommand)
+  /** The hold that a caller wants to act on, if they may. */
+  const owned = async (id: string, { caller }: Call) => {
+    const hold = namedId('hold', id)
+    if (caller.locations !== null) await checkHold(await reachOf(catalog, caller), pool, hold)
+    return hold
+  }
 
   return {
     place: ({ body, query }, call) =>
@@ -40,12 +47,13 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
         const item = await namedItems(catalog, body.lines, { archived: 'refused' })
         const purchaseLimits = limitsOf(body.lines.map((line) => item(line.sku)))
         if (purchaseLimits.length > 0 && body.customer === undefined) throw customerNeeded(purchaseLimits)
+        const reach = await reachOf(catalog, call.caller)
         const lines = []
         for (const { sku, quantity, location } of body.lines)
           lines.push({
             item: item(sku),
             quantity,
-            location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number,
+            location: location === undefined ? null : within(reach, await namedLocation(catalog, location, { inactive: 'refused' })).number,
           })
         return {
           type: 'PlaceHold',
@@ -53,7 +61,7 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
           lines,
           mode: body.mode ?? 'all_or_nothing',
           ttlMs: ttlMs(body.ttl_seconds),
-          candidates: lines.some((line) => line.location === null) ? catalog.candidates() : [],
+          candidates: lines.some((line) => line.location === null) ? candidatesWithin(reach, catalog.candidates()) : [],
           strategy: body.strategy ?? 'priority',
           destination: body.destination ?? null,
           customer: body.customer ?? null,
@@ -65,35 +73,36 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
     execute: ({ params, body, query }, call) =>
       act({ operation: 'holds.execute', input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, async () => ({
         type: 'ExecuteHold',
-        id: namedId('hold', params.id),
+        id: await owned(params.id, call),
         lines: await partsOf(body.lines),
         final: body.final ?? true,
       })),
     release: ({ params, query }, call) =>
       act({ operation: 'holds.release', input: params, call, dryRun: query.dry_run === true }, async () => ({
         type: 'ReleaseHold',
-        id: namedId('hold', params.id),
+        id: await owned(params.id, call),
       })),
     extend: ({ params, body, query }, call) =>
       act({ operation: 'holds.extend', input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, async () => ({
         type: 'ExtendHold',
-        id: namedId('hold', params.id),
+        id: await owned(params.id, call),
         ttlMs: ttlMs(body.ttl_seconds),
         longestMs: ttl.longestSeconds * 1000,
       })),
     cancel: ({ params, query }, call) =>
       act({ operation: 'holds.cancel', input: params, call, dryRun: query.dry_run === true }, async () => ({
         type: 'CancelHold',
-        id: namedId('hold', params.id),
+        id: await owned(params.id, call),
       })),
 
-    get: async ({ params }) => {
-      const hold = await getHold(pool, namedId('hold', params.id))
+    get: async ({ params }, { caller }) => {
+      const hold = seen(await reachOf(catalog, caller), await getHold(pool, namedId('hold', params.id)))
       if (hold === undefined) throw new Refused('not_found', `there is no hold ${params.id}`)
       await catalog.remember(itemsOf({ kind: 'hold', hold }))
       return { ok: true, body: renderHold(hold, catalog) }
     },
-    list: async ({ query }) => {
+    list: async ({ query }, { caller }) => {
+      const locations = listed(await reachOf(catalog, caller))
       const { starting_after: after, status, reference, sku, customer } = query
       return pageOf(query, {
         read: async (limit) => {
@@ -102,6 +111,7 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
             reference: reference ?? null,
             customer: customer ?? null,
             item: sku === undefined ? null : (await namedItem(catalog, sku)).number,
+            locations,
             before: after === undefined ? null : cursorId('hold', after),
             limit,
           })

@@ -28,6 +28,7 @@ import {
   type PendingReceipt,
 } from '../../storage/imports.ts'
 import { insertItems, itemsBySku, lockItems, setItemSequences, updateItems, type Item } from '../../storage/items.ts'
+import { keyOf } from '../../storage/idempotency.ts'
 import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
@@ -39,7 +40,7 @@ import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, invalidCursor, namedId, namedLocation } from './named.ts'
 import { renderImport, renderImportError, renderItem, type WireImport } from './render.ts'
-import { keyOf, Refused } from './submit.ts'
+import { Refused } from './submit.ts'
 
 export type ImportHandlers = { readonly run: Handlers['items']['import']; readonly read: Handlers['imports'] }
 

@@ -15,6 +15,7 @@ import { itemHandlers } from './items.ts'
 import type { LevelReader } from './level-reader.ts'
 import { locationHandlers } from './locations.ts'
 import { nextExpiry, type NextExpiry } from './next-expiry.ts'
+import { isOwn, reachOf } from './reach.ts'
 import { stockHandlers } from './stock.ts'
 import { Refused, refused, submitter } from './submit.ts'
 import { workHandlers } from './work.ts'
@@ -34,7 +35,13 @@ export type InventoryDeps = {
 
 export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
   const next: NextExpiry = nextExpiry({ pool: deps.pool, limits: deps.nextExpiryLimits })
-  const submit = submitter({ ledger: deps.ledger, pool: deps.pool, catalog: deps.catalog, nextExpiry: next })
+  const submit = submitter({
+    ledger: deps.ledger,
+    pool: deps.pool,
+    catalog: deps.catalog,
+    nextExpiry: next,
+    mayHear: async (caller, answer) => isOwn(await reachOf(deps.catalog, caller), answer),
+  })
   const imports = importHandlers(deps)
   return {
     name: 'inventory',
@@ -56,7 +63,7 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
 type AnyHandler = (input: never, call: never) => Promise<unknown>
 
 /** A refusal that was thrown becomes an answer, and so does a database that is away. Defects go on. */
-const guarded = (handlers: Handlers): Handlers => {
+const guarded = <Some extends Partial<Handlers>>(handlers: Some): Some => {
   const guard =
     (handler: AnyHandler): AnyHandler =>
     async (input, call) => {
@@ -73,7 +80,7 @@ const guarded = (handlers: Handlers): Handlers => {
     resource,
     Object.fromEntries(Object.entries(byName).map(([name, handler]) => [name, guard(handler as AnyHandler)])),
   ]) // each is some operation's handler
-  return Object.fromEntries(resources) as Handlers // the same names, guarded
+  return Object.fromEntries(resources) as Some // the same names, guarded
 }
 
 const away = (fault: Fault) =>

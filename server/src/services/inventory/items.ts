@@ -1,5 +1,6 @@
 // Items: making, changing, archiving, reading.
 import { appendEvent } from '../../storage/events.ts'
+import { keyOf } from '../../storage/idempotency.ts'
 import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
 import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
@@ -9,7 +10,7 @@ import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor } from './named.ts'
 import { renderItem, type WireItem } from './render.ts'
-import { keyOf, Refused } from './submit.ts'
+import { Refused } from './submit.ts'
 
 export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['items'], 'import'> => {
   /** Tells what became of an item, as the last thing in its transaction. */

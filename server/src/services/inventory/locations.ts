@@ -1,5 +1,6 @@
 // Locations: making, changing, deactivating, reading.
 import { appendEvent } from '../../storage/events.ts'
+import { keyOf } from '../../storage/idempotency.ts'
 import { hasStock } from '../../storage/levels.ts'
 import {
   insertLocation,
@@ -18,7 +19,7 @@ import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor, namedLocation } from './named.ts'
 import { renderLocation, type WireLocation } from './render.ts'
-import { keyOf, Refused } from './submit.ts'
+import { Refused } from './submit.ts'
 
 export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['locations'] => {
   /** Tells what became of a location, as the last thing in its transaction. */

@@ -13,6 +13,7 @@ import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { invalidCursor, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { candidatesWithin, listed, reachOf, within, type Reach } from './reach.ts'
 import { entryId, iso, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
 import { Refused } from './submit.ts'
 
@@ -29,6 +30,9 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
       await wait(FRESH_WAIT_MS)
     }
   }
+  /** What the caller is shown of levels that were read for everybody at once. */
+  const shown = (reach: Reach, levels: readonly StoodLevel[]): readonly StoodLevel[] =>
+    reach === null ? levels : levels.filter((level) => reach.has(level.location))
   const availabilityOf = (sku: string, levels: readonly StoodLevel[], now: number) => {
     const locations = levels.map((level) => ({
       location: catalog.code(level.location),
@@ -47,18 +51,21 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
 
   return {
     stock_levels: {
-      get: async ({ params, query }) => {
+      get: async ({ params, query }, { caller }) => {
         const item = await namedItem(catalog, params.sku)
-        const { levels, sequence } = await fresh(query.min_sequence, () => readLevels([item.number]))
+        const reach = await reachOf(catalog, caller)
+        const { levels: all, sequence } = await fresh(query.min_sequence, () => readLevels([item.number]))
+        const levels = shown(reach, all)
         return {
           ok: true,
           sequence,
           body: { object: 'item_stock', sku: item.sku, total: renderTotal(levels), locations: levels.map((level) => renderLevel(level, catalog)) },
         }
       },
-      list: async ({ query }) => {
+      list: async ({ query }, { caller }) => {
+        const reach = await reachOf(catalog, caller)
         const item = query.sku === undefined ? null : (await namedItem(catalog, query.sku)).number
-        const location = query.location === undefined ? null : (await namedLocation(catalog, query.location, { inactive: 'taken' })).number
+        const location = query.location === undefined ? null : within(reach, await namedLocation(catalog, query.location, { inactive: 'taken' })).number
         const at = query.as_of === undefined ? null : instantOf(query.as_of)
         if (at !== null && item === null && location === null)
           throw new Refused('invalid_request', 'as_of needs sku or location', { errors: [{ param: 'as_of', message: 'needs sku or location' }] })
@@ -69,7 +76,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         let items: ReadonlyMap<ItemNumber, WireItem> = new Map()
         const answer = await pageOf(query, {
           read: async (limit) => {
-            const filter = { item, location, low: query.low === true, after, limit }
+            const filter = { item, location, locations: listed(reach), low: query.low === true, after, limit }
             const read = await fresh(query.min_sequence, () => (at === null ? listLevels(pool, filter) : levelsAsOf(pool, at, filter)))
             sequence = read.sequence
             const numbers = [...new Set(read.levels.map((level) => level.item))]
@@ -88,18 +95,21 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
     },
 
     availability: {
-      get: async ({ params, query }) => {
+      get: async ({ params, query }, { caller }) => {
         const item = await namedItem(catalog, params.sku)
+        const reach = await reachOf(catalog, caller)
         const { levels, sequence, now } = await fresh(query.min_sequence, () => readLevels([item.number]))
-        return { ok: true, body: availabilityOf(item.sku, levels, now), sequence }
+        return { ok: true, body: availabilityOf(item.sku, shown(reach, levels), now), sequence }
       },
-      check: async ({ body, query }) => {
+      check: async ({ body, query }, { caller }) => {
         if ((body.skus === undefined) === (body.lines === undefined))
           throw new Refused('invalid_request', 'either skus or lines', { errors: [{ param: 'skus', message: 'give either skus or lines' }] })
         const wanted = body.lines ?? (body.skus ?? []).map((sku) => ({ sku }))
         const item = await namedItems(catalog, wanted, { archived: 'taken' })
         const skus = [...new Set(wanted.map((line) => line.sku))]
-        const { levels, sequence, now } = await fresh(query.min_sequence, () => readLevels(skus.map(item)))
+        const reach = await reachOf(catalog, caller)
+        const { levels: all, sequence, now } = await fresh(query.min_sequence, () => readLevels(skus.map(item)))
+        const levels = shown(reach, all)
         const byItem = Map.groupBy(levels, (level) => level.item)
         const data = skus.map((sku) => availabilityOf(sku, byItem.get(item(sku)) ?? [], now))
         const common = { object: 'availability_list' as const, data, as_of: iso(now), stale: false }
@@ -110,9 +120,9 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
           lines.push({
             item: item(sku),
             quantity,
-            location: location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'refused' })).number,
+            location: location === undefined ? null : within(reach, await namedLocation(catalog, location, { inactive: 'refused' })).number,
           })
-        const plan = planOf(lines, levels, catalog.candidates(), body.strategy ?? 'priority', body.destination ?? null)
+        const plan = planOf(lines, levels, candidatesWithin(reach, catalog.candidates()), body.strategy ?? 'priority', body.destination ?? null)
         const rendered = skus.map((sku) => {
           const part = plan.get(item(sku))
           return {
@@ -127,9 +137,10 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
     },
 
     ledger_entries: {
-      list: async ({ query }) => {
+      list: async ({ query }, { caller }) => {
+        const reach = await reachOf(catalog, caller)
         const item = query.sku === undefined ? null : (await namedItem(catalog, query.sku)).number
-        const location = query.location === undefined ? null : (await namedLocation(catalog, query.location, { inactive: 'taken' })).number
+        const location = query.location === undefined ? null : within(reach, await namedLocation(catalog, query.location, { inactive: 'taken' })).number
         const hold = query.hold === undefined ? null : namedId('hold', query.hold)
         const documents = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
         const before = query.starting_after === undefined ? null : entryPlace(query.starting_after)
@@ -139,6 +150,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
             const filter: EntryFilter = {
               item,
               location,
+              locations: listed(reach),
               documents,
               from: query.from ?? null,
               to: query.to ?? null,

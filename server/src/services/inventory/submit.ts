@@ -1,19 +1,25 @@
 // From a handler to the ledger and back: the caller's key, the outcome in the caller's words.
-import { hash } from 'node:crypto'
 import type { RejectionCode } from '@holdfast/contract'
 import type { Command } from '../../domain/decide.ts'
 import type { DocumentAnswer } from '../../domain/event.ts'
-import { encodeId, type Uuid } from '../../domain/ids.ts'
+import { encodeId } from '../../domain/ids.ts'
 import type { Shortage } from '../../domain/rejection.ts'
 import type { Ledger, LedgerRejection } from '../../ledger/ledger.ts'
-import { rememberedOutcome, type Key } from '../../storage/idempotency.ts'
+import { keyOf, rememberedOutcome } from '../../storage/idempotency.ts'
 import type { Pool } from '../../storage/pool.ts'
-import type { Answer, Call, Refusal } from '../service.ts'
+import type { Answer, Call, Caller, Refusal } from '../service.ts'
 import type { Catalog } from './catalog.ts'
 import type { NextExpiry } from './next-expiry.ts'
 import { iso, itemsOf, renderAnswer, renderShortage, type WireShortage } from './render.ts'
 
-export type SubmitDeps = { readonly ledger: Ledger; readonly pool: Pool; readonly catalog: Catalog; readonly nextExpiry: NextExpiry }
+export type SubmitDeps = {
+  readonly ledger: Ledger
+  readonly pool: Pool
+  readonly catalog: Catalog
+  readonly nextExpiry: NextExpiry
+  /** Whether a caller who is restricted may hear of all of a document: what they were answered once may have become another's. */
+  readonly mayHear: (caller: Caller, answer: DocumentAnswer) => Promise<boolean>
+}
 export type Asked = { readonly operation: string; readonly input: unknown; readonly call: Call; readonly dryRun: boolean }
 
 /** A refusal that a handler throws, so that it can be found wrong by a key that remembers better. */
@@ -28,18 +34,12 @@ export class Refused extends Error {
 
 export const refused = (refusal: Refusal): Answer<never> => ({ ok: false, refusal })
 
-/** The key of a caller: two callers may use the same words for their keys. */
-export const keyOf = ({ operation, input, call }: Pick<Asked, 'operation' | 'input' | 'call'>): Key | undefined =>
-  call.idempotencyKey === undefined
-    ? undefined
-    : { key: digest(`${call.caller.principal}\n${call.idempotencyKey}`), fingerprint: digest(`${operation}\n${canonical(input)}`) }
-
 /**
  * Submits a command and answers its document. What cannot even become a command (an unknown sku, an archived item) is
  * refused, unless the key remembers that the same request was answered when it still could.
  */
 export const submitter =
-  ({ ledger, pool, catalog, nextExpiry }: SubmitDeps) =>
+  ({ ledger, pool, catalog, nextExpiry, mayHear }: SubmitDeps) =>
   async <Kind extends DocumentAnswer['kind']>(
     asked: Asked,
     kind: Kind,
@@ -47,6 +47,9 @@ export const submitter =
   ): Promise<Answer<ReturnType<typeof renderAnswer<Extract<DocumentAnswer, { kind: Kind }>>>>> => {
     const key = keyOf(asked)
     const { call, dryRun } = asked
+    const isRestricted = call.caller.locations !== null
+    // When the next hold elsewhere ends is nothing to tell somebody who works here.
+    const tellExpiry: NextExpiry = (item, location) => (isRestricted && location === null ? nobodyAsks(item, location) : nextExpiry(item, location))
     let command: Command
     try {
       command = await makeCommand()
@@ -54,17 +57,20 @@ export const submitter =
       if (!(error instanceof Refused)) throw error
       const before = key && !dryRun && (await rememberedOutcome(pool, key))
       if (!before) return refused(error.refusal)
-      if (!before.outcome.ok) return { ok: false, refusal: await refusalOf(before.outcome.rejection, catalog, nextExpiry), replayed: true }
+      if (!before.outcome.ok) return { ok: false, refusal: await refusalOf(before.outcome.rejection, catalog, tellExpiry), replayed: true }
       const answer = before.outcome.answer as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
+      if (isRestricted && !(await mayHear(call.caller, answer))) return refused(error.refusal)
       await catalog.remember(itemsOf(answer))
       return { ok: true, body: renderAnswer(answer, before.sequence, catalog), sequence: before.sequence, replayed: true }
     }
     const outcome = await ledger.submit({ command, actor: call.caller.principal, requestId: call.requestId, dryRun, ...(key ? { key } : {}) })
     if (!outcome.ok) {
-      const refusal = await refusalOf(outcome.rejection, catalog, nextExpiry)
+      const refusal = await refusalOf(outcome.rejection, catalog, tellExpiry)
       return { ok: false, refusal, replayed: outcome.replayed }
     }
     const answer = outcome.answer as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
+    if (isRestricted && outcome.replayed && !(await mayHear(call.caller, answer)))
+      return refused({ code: 'permission_denied', detail: 'this was done when the caller might still work with more locations than now' })
     await catalog.remember(itemsOf(answer))
     return { ok: true, body: renderAnswer(answer, outcome.sequence, catalog), sequence: outcome.sequence, replayed: outcome.replayed }
   }
@@ -166,18 +172,3 @@ const withExpiry = async (shortage: Shortage, catalog: Catalog, nextExpiry: Next
 
 const inWords = ({ requested, sku, location, available }: WireShortage) =>
   `${requested} of ${sku} asked${location === null ? '' : ` at ${location}`}: ${available} available`
-
-/** 128 bits of SHA-256, as a uuid: long enough that nobody finds two requests with one. */
-export const digest = (text: string): Uuid => {
-  const hex = hash('sha256', text, 'hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}` as Uuid // made of 32 hex digits
-}
-
-/** JSON with sorted keys: the same request written in another order is the same request. */
-const canonical = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const fields = Object.entries(value).filter(([, field]) => field !== undefined)
-  fields.sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`
-}

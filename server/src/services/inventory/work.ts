@@ -11,7 +11,8 @@ import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
 import { answerOf, itemsOf, renderWork, type WireWork } from './render.ts'
-import { digest, Refused, type Submit } from './submit.ts'
+import { digest } from '../../storage/idempotency.ts'
+import { Refused, type Submit } from './submit.ts'
 
 type Query = {
   readonly limit?: number
