@@ -58,6 +58,17 @@ export function pair(text: string, before: Readonly<Record<string, string>> = {}
   return { ...before, [name]: value }
 }
 
+/** One word after another into a list: an option that may be repeated. */
+export const word = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
+
+/** `100/1`: a hundred in a second. */
+export function rate(text: string): 'unlimited' | { limit: number; windowSeconds: number } {
+  if (text === 'unlimited') return text
+  const [, limit, seconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,4})$/.exec(text) ?? []
+  if (limit === undefined || seconds === undefined) throw new InvalidArgumentError(`"${text}" is not LIMIT/SECONDS, and not unlimited.`)
+  return { limit: Number(limit), windowSeconds: Number(seconds) }
+}
+
 /** One after another into a list. */
 export const gather =
   <T>(read: (text: string) => T) =>

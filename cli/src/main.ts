@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { addApiKeyCommands } from './commands/api-key.ts'
+import { addAuditCommands } from './commands/audit.ts'
 import { addHoldCommands } from './commands/hold.ts'
 import { addItemCommands } from './commands/item.ts'
 import { addLocationCommands } from './commands/location.ts'
 import { addServerCommands } from './commands/server.ts'
 import { addStockCommands } from './commands/stock.ts'
+import { addUserCommands } from './commands/user.ts'
 import { report } from './output.ts'
 import { addGlobalOptions, isJson } from './session.ts'
 
@@ -30,6 +33,9 @@ addHoldCommands(program)
 addStockCommands(program)
 addItemCommands(program)
 addLocationCommands(program)
+addUserCommands(program)
+addApiKeyCommands(program)
+addAuditCommands(program)
 
 // Whoever reads our answer may have seen enough, as `head` has; that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -6,15 +6,23 @@ import { follower, type StreamOptions } from './stream.ts'
 import type {
   Adjustment,
   AdjustmentFilter,
+  ApiKey,
+  ApiKeyFilter,
+  AuditEntry,
+  AuditFilter,
   Availability,
   AvailabilityAnswer,
+  Caller,
+  ChangePassword,
   CheckAvailability,
   CreateAdjustment,
+  CreateApiKey,
   CreateItem,
   CreateLocation,
   CreateReceipt,
   CreateReturn,
   CreateShipment,
+  CreateUser,
   EventFilter,
   EventStreamFilter,
   ExecuteHold,
@@ -32,18 +40,29 @@ import type {
   LedgerEntryFilter,
   Location,
   LocationFilter,
+  Login,
   PlaceHold,
   Receipt,
   ReceiptFilter,
+  Register,
   Return,
   ReturnFilter,
+  RotateApiKey,
+  Session,
+  SessionFilter,
+  SessionsEnded,
+  SetPassword,
   Shipment,
   ShipmentFilter,
   StockEvent,
   StockLevel,
   StockLevelFilter,
+  UpdateApiKey,
   UpdateItem,
   UpdateLocation,
+  UpdateUser,
+  User,
+  UserFilter,
 } from './words.ts'
 
 export function resources(transport: Transport) {
@@ -396,6 +415,172 @@ export function resources(transport: Transport) {
        * }
        */
       stream: (filter?: EventStreamFilter, options?: StreamOptions): AsyncGenerator<StockEvent, void, undefined> => follow(filter, options),
+    },
+
+    /** Signing in and out, in a browser: the session is a cookie of the server's own origin. And who is asking, for everybody. */
+    auth: {
+      /**
+       * Registers a shopper, who is then signed in.
+       * @example
+       * const { user } = await stock.auth.register({ email: 'ada@example.com', password: 'seven ducks cross the canal' })
+       */
+      register: (account: Register, options?: CallOptions): Promise<Caller> =>
+        send({ method: 'POST', path: '/v1/auth/register', body: account, once: true }, options),
+
+      /**
+       * Signs in. The answer says what may be done; the session itself is a cookie that no script can read.
+       * @example
+       * const { role, scopes } = await stock.auth.login({ email: 'ada@example.com', password: 'seven ducks cross the canal' })
+       */
+      login: (account: Login, options?: CallOptions): Promise<Caller> => send({ method: 'POST', path: '/v1/auth/login', body: account }, options),
+
+      /**
+       * Signs out.
+       * @example
+       * await stock.auth.logout()
+       */
+      logout: (options?: CallOptions): Promise<SessionsEnded> => send({ method: 'POST', path: '/v1/auth/logout', body: {} }, options),
+
+      /**
+       * Reads who is asking, a person or a key, and what they may do.
+       * @example
+       * const { principal, scopes, locations } = await stock.auth.me()
+       */
+      me: (options?: CallOptions): Promise<Caller> => send({ method: 'GET', path: '/v1/auth/me' }, options),
+
+      /**
+       * Changes one's own password. All one's other sessions end.
+       * @example
+       * await stock.auth.changePassword({ currentPassword: 'seven ducks cross the canal', newPassword: 'eight geese swim back again' })
+       */
+      changePassword: (passwords: ChangePassword, options?: CallOptions): Promise<Caller> =>
+        send({ method: 'POST', path: '/v1/auth/password', body: passwords, once: true }, options),
+
+      /**
+       * Lists one's own sessions, newest first.
+       * @example
+       * for await (const session of stock.auth.listSessions()) console.log(session.address, session.lastSeenAt, session.current)
+       */
+      listSessions: (filter?: SessionFilter, options?: CallOptions): Listing<Session> => list('/v1/auth/sessions', filter, options),
+
+      /**
+       * Ends one of one's own sessions.
+       * @example
+       * await stock.auth.endSession('sess_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      endSession: (id: string, options?: CallOptions): Promise<SessionsEnded> => send({ method: 'DELETE', path: path`/v1/auth/sessions/${id}` }, options),
+
+      /**
+       * Ends all one's sessions but this one.
+       * @example
+       * const { count } = await stock.auth.endOtherSessions()
+       */
+      endOtherSessions: (options?: CallOptions): Promise<SessionsEnded> => send({ method: 'DELETE', path: '/v1/auth/sessions' }, options),
+    },
+
+    /** People who may sign in. */
+    users: {
+      /**
+       * Makes a user, who can do no more than the caller.
+       * @example
+       * await stock.users.create({ email: 'ada@example.com', password: 'seven ducks cross the canal', role: 'operator', locations: ['LON'] })
+       */
+      create: (user: CreateUser, options?: WriteOptions): Promise<User> => send({ method: 'POST', path: '/v1/users', body: user, keyed: true }, options),
+
+      /**
+       * Lists users, newest first.
+       * @example
+       * for await (const user of stock.users.list({ role: 'operator' })) console.log(user.email, user.locations)
+       */
+      list: (filter?: UserFilter, options?: CallOptions): Listing<User> => list('/v1/users', filter, options),
+
+      /**
+       * Reads a user.
+       * @example
+       * const user = await stock.users.get('user_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<User> => send({ method: 'GET', path: path`/v1/users/${id}` }, options),
+
+      /**
+       * Changes what is named and leaves the rest. With another role or other locations they sign in anew.
+       * @example
+       * await stock.users.update('user_01jd8w2k5v7x9n3q4r6t8y0z1b', { role: 'manager', locations: null })
+       */
+      update: (id: string, changes: UpdateUser, options?: CallOptions): Promise<User> =>
+        send({ method: 'PATCH', path: path`/v1/users/${id}`, body: changes }, options),
+
+      /**
+       * Disables a user. Refused with `last_administrator` for the last one there is.
+       * @example
+       * await stock.users.disable('user_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      disable: (id: string, options?: CallOptions): Promise<User> => send({ method: 'DELETE', path: path`/v1/users/${id}` }, options),
+
+      /**
+       * Gives a user a new password. Their sessions end.
+       * @example
+       * await stock.users.setPassword('user_01jd8w2k5v7x9n3q4r6t8y0z1b', { password: 'eight geese swim back again' })
+       */
+      setPassword: (id: string, password: SetPassword, options?: CallOptions): Promise<User> =>
+        send({ method: 'POST', path: path`/v1/users/${id}/password`, body: password }, options),
+    },
+
+    /** Keys of programs. */
+    apiKeys: {
+      /**
+       * Makes a key, which can do no more than the caller. `key` is there this once: a repeated answer has none.
+       * @example
+       * const { id, key } = await stock.apiKeys.create({ name: 'Till 3', scopes: ['availability:read', 'holds:write'], locations: ['LON'] })
+       */
+      create: (apiKey: CreateApiKey, options?: WriteOptions): Promise<ApiKey> =>
+        send({ method: 'POST', path: '/v1/api_keys', body: apiKey, keyed: true }, options),
+
+      /**
+       * Lists keys, newest first; never the keys themselves.
+       * @example
+       * for await (const apiKey of stock.apiKeys.list()) console.log(apiKey.name, apiKey.lastUsedAt)
+       */
+      list: (filter?: ApiKeyFilter, options?: CallOptions): Listing<ApiKey> => list('/v1/api_keys', filter, options),
+
+      /**
+       * Reads what a key may do.
+       * @example
+       * const { scopes, expiresAt } = await stock.apiKeys.get('key_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<ApiKey> => send({ method: 'GET', path: path`/v1/api_keys/${id}` }, options),
+
+      /**
+       * Renames a key, or narrows what it may do. For more, make a new one.
+       * @example
+       * await stock.apiKeys.update('key_01jd8w2k5v7x9n3q4r6t8y0z1b', { scopes: ['availability:read'], rateLimit: { limit: 100, windowSeconds: 1 } })
+       */
+      update: (id: string, changes: UpdateApiKey, options?: CallOptions): Promise<ApiKey> =>
+        send({ method: 'PATCH', path: path`/v1/api_keys/${id}`, body: changes }, options),
+
+      /**
+       * Revokes a key. Every process refuses it within five seconds.
+       * @example
+       * await stock.apiKeys.revoke('key_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      revoke: (id: string, options?: CallOptions): Promise<ApiKey> => send({ method: 'DELETE', path: path`/v1/api_keys/${id}` }, options),
+
+      /**
+       * Makes a new key in place of one, which goes on for the overlap: a day, unless it is said otherwise.
+       * @example
+       * const { key } = await stock.apiKeys.rotate('key_01jd8w2k5v7x9n3q4r6t8y0z1b', { overlapSeconds: 3_600 })
+       */
+      rotate: (id: string, overlap: RotateApiKey = {}, options?: WriteOptions): Promise<ApiKey> =>
+        send({ method: 'POST', path: path`/v1/api_keys/${id}/rotate`, body: overlap, keyed: true }, options),
+    },
+
+    /** Who did what. */
+    auditLog: {
+      /**
+       * Lists administrative acts, newest first.
+       * @example
+       * for await (const entry of stock.auditLog.list({ action: 'api_key.created' })) console.log(entry.actor, entry.subject.id, entry.changes)
+       */
+      list: (filter?: AuditFilter, options?: CallOptions): Listing<AuditEntry> => list('/v1/audit_log', filter, options),
     },
   }
 }

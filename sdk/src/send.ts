@@ -24,8 +24,8 @@ const NOT_SENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EA
 export type ClientOptions = {
   /** Where the server is, for instance `http://127.0.0.1:4000`. */
   readonly url: string
-  /** A key of the server's, `hf_…`. */
-  readonly apiKey: string
+  /** A key of the server's, `hf_…`. Without one, a browser asks as whoever is signed in there: with the session's cookie. */
+  readonly apiKey?: string | undefined
   /** How long one try may take, in milliseconds. Default: 10,000. */
   readonly timeoutMs?: number | undefined
   /** How long a call may take with all its tries and waits. Default: 60,000, or `timeoutMs` if that is longer. */
@@ -114,7 +114,7 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
   const { retries = DEFAULT_RETRIES, timeoutMs: usualTimeoutMs = DEFAULT_TIMEOUT_MS, dispatcher } = options
   const totalTimeoutMs = options.totalTimeoutMs ?? Math.max(DEFAULT_TOTAL_TIMEOUT_MS, usualTimeoutMs)
   const base = baseOf(options.url)
-  const authorization = `Bearer ${printable('apiKey', options.apiKey)}`
+  const authorization = options.apiKey === undefined ? {} : { authorization: `Bearer ${printable('apiKey', options.apiKey)}` }
   // Looked up at each call: in a browser fetch must be called on its window, and tools replace the global one.
   const doFetch = options.fetch ?? ((...args: Parameters<typeof fetch>) => globalThis.fetch(...args))
   const { nowMs, random, wait } = surroundings
@@ -125,7 +125,7 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
     const init = {
       method: call.method,
       headers: {
-        authorization,
+        ...authorization,
         accept: 'application/json',
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),

@@ -25,6 +25,13 @@ export type Import = Answer<Operations['imports']['get']>
 export type ImportError = Row<Operations['imports']['errors']>
 export type StockEvent = Answer<Operations['events']['get']>
 
+export type Caller = Answer<Operations['auth']['me']>
+export type Session = Row<Operations['auth']['list_sessions']>
+export type SessionsEnded = Answer<Operations['auth']['logout']>
+export type User = Answer<Operations['users']['get']>
+export type ApiKey = Answer<Operations['api_keys']['get']>
+export type AuditEntry = Row<Operations['audit_log']['list']>
+
 export type CreateItem = Body<Operations['items']['create']>
 export type UpdateItem = Body<Operations['items']['update']>
 export type CreateLocation = Body<Operations['locations']['create']>
@@ -37,6 +44,16 @@ export type ExtendHold = Body<Operations['holds']['extend']>
 export type CreateShipment = Body<Operations['shipments']['create']>
 export type CreateReturn = Body<Operations['returns']['create']>
 export type CheckAvailability = Body<Operations['availability']['check']>
+
+export type Register = Body<Operations['auth']['register']>
+export type Login = Body<Operations['auth']['login']>
+export type ChangePassword = Body<Operations['auth']['change_password']>
+export type CreateUser = Body<Operations['users']['create']>
+export type UpdateUser = Body<Operations['users']['update']>
+export type SetPassword = Body<Operations['users']['set_password']>
+export type CreateApiKey = Body<Operations['api_keys']['create']>
+export type UpdateApiKey = Body<Operations['api_keys']['update']>
+export type RotateApiKey = Body<Operations['api_keys']['rotate']>
 
 export type ItemFilter = Query<Operations['items']['list']>
 export type ImportFilter = Query<Operations['imports']['list']>
@@ -53,3 +70,7 @@ export type StockLevelFilter = Query<Operations['stock_levels']['list']>
 export type LedgerEntryFilter = Query<Operations['ledger_entries']['list']>
 export type EventFilter = Query<Operations['events']['list']>
 export type EventStreamFilter = Query<Operations['events']['stream']>
+export type SessionFilter = Query<Operations['auth']['list_sessions']>
+export type UserFilter = Query<Operations['users']['list']>
+export type ApiKeyFilter = Query<Operations['api_keys']['list']>
+export type AuditFilter = Query<Operations['audit_log']['list']>

@@ -42,6 +42,12 @@ describe('a call', () => {
     expect(placed).toEqual({ object: 'hold', id: 'hold_1', status: 'active', expiresAt: '2026-11-21T10:15:00.000Z', metadata: { cart_id: '7' } })
   })
 
+  test('without an API key says nothing of who asks: in a browser the cookie does', async () => {
+    await using server = await startServer([{}])
+    await clientOf(server, { apiKey: undefined }).stock.auth.me()
+    expect(server.last().headers.authorization).toBeUndefined()
+  })
+
   test('leaves the key out where nothing is written', async () => {
     await using server = await startServer([{}])
     const { stock } = clientOf(server)

@@ -13,7 +13,7 @@ const commands = {
   migrate: 'bring the database to the form this version needs',
   verify: 'check that stock levels are what the ledger says',
   rebuild: 'make stock levels anew from the ledger',
-  key: 'create, list and revoke API keys: key create | list | revoke',
+  key: 'create, list and revoke API keys beside the database, without a key: key create | list | revoke',
 } as const
 
 export function addServerCommands(program: Command) {

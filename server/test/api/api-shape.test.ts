@@ -1,6 +1,7 @@
 // What the server says of itself in /openapi.json is what it does, asked as it should be. As it might be, and as it must not be: properties.test.ts.
 import { expect, test } from 'vitest'
 import { readContract, type DescribedOperation } from '../support/contract-check.ts'
+import { makeUser, signedIn } from '../support/people.ts'
 import { API_KEY, ownDatabase, startServer, type Answered } from '../support/server.ts'
 
 const database = await ownDatabase()
@@ -21,15 +22,21 @@ type Input = {
   /** CSV, for an operation that takes a file. */
   readonly file?: string | undefined
   readonly key?: string
+  /** Of a person who is signed in; then no API key is sent. */
+  readonly cookie?: string | undefined
 }
 
 let keys = 0
-const call = ({ method, path }: DescribedOperation, { params = {}, query = [], body, file, key }: Input): Promise<Answered> => {
+const call = ({ method, path }: DescribedOperation, { params = {}, query = [], body, file, key, cookie }: Input): Promise<Answered> => {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inAddress(params[name] ?? '')))
   const text = query.length === 0 ? '' : `?${new URLSearchParams(query.map(([name, value]): [string, string] => [name, value])).toString()}`
   const idempotencyKey = key ?? (method === 'POST' ? `shape-${(keys += 1)}` : undefined)
   const sent = file === undefined ? { body } : { text: file, headers: { 'content-type': 'text/csv' } }
-  return server.request(method, filled + text, { ...sent, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
+  return server.request(method, filled + text, {
+    ...sent,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(cookie === undefined ? {} : { apiKey: null, headers: { cookie, 'sec-fetch-site': 'same-origin' } }),
+  })
 }
 
 /** Half a letter cannot stand in an address, and dots alone would lead to another one. */
@@ -198,6 +205,53 @@ test('every operation, called as it should be, answers what it promises', async 
     ],
   })
   for (const event of events['data'] as Record<string, unknown>[]) await ok('eventsGet', idOf(event)) // as the document says
+  const password = 'seven ducks cross the canal'
+  const user = await ok('usersCreate', { body: { email: 'Ada@example.com', password, role: 'operator', name: 'Ada', locations: ['LON'] } })
+  await ok('usersList', {
+    query: [
+      ['email', 'ada@example.com'],
+      ['role', 'operator'],
+      ['disabled', 'false'],
+    ],
+  })
+  await ok('usersGet', idOf(user))
+  await ok('usersUpdate', { ...idOf(user), body: { name: null, role: 'viewer', locations: null, disabled: false } })
+  await ok('usersSetPassword', { ...idOf(user), body: { password } })
+  await ok('authRegister', { body: { email: 'sue@example.com', password } })
+  await ok('authLogin', { body: { email: 'ada@example.com', password } })
+  const elsewhere = await signedIn(server, 'ada@example.com', password)
+  const browser = await signedIn(server, 'ada@example.com', password)
+  const cookie = () => browser.cookie()
+  await ok('authMe')
+  await ok('authMe', { cookie: cookie() })
+  const sessions = await ok('authListSessions', { cookie: cookie() })
+  const other = (sessions['data'] as { id: string; current: boolean }[]).find((one) => !one.current) // as the document says
+  await ok('authEndSession', { params: { id: other?.id ?? '' }, cookie: cookie() })
+  await ok('authEndOtherSessions', { cookie: cookie() })
+  expect((await elsewhere.request('GET', '/v1/auth/me')).status).toBe(401)
+  await ok('authChangePassword', { body: { current_password: password, new_password: 'eight geese swim back again' }, cookie: cookie() })
+  await browser.login('ada@example.com', 'eight geese swim back again')
+  await ok('authLogout', { body: {}, cookie: cookie() })
+  await ok('usersDisable', idOf(user))
+  const key = await ok('apiKeysCreate', {
+    body: { name: 'Till', scopes: ['stock:read'], locations: ['LON'], expires_in_seconds: 3_600, rate_limit: { limit: 10, window_seconds: 1 } },
+  })
+  await ok('apiKeysCreate', { body: { name: 'Fast', scopes: ['stock:read'], rate_limit: 'unlimited' } })
+  await ok('apiKeysList', { query: [['principal', String(key['principal'])]] })
+  await ok('apiKeysGet', idOf(key))
+  await ok('apiKeysUpdate', { ...idOf(key), body: { name: 'Till 2', rate_limit: null } })
+  await ok('apiKeysRotate', { ...idOf(key), body: { overlap_seconds: 60 } })
+  await ok('apiKeysRevoke', idOf(key))
+  const told = await ok('auditLogList', {
+    query: [
+      ['action', 'api_key.rotated'],
+      ['subject', String(key['id'])],
+      ['actor', 'owner'],
+      ['since', '2020-01-01T00:00:00Z'],
+      ['until', '2999-01-01T00:00:00Z'],
+    ],
+  })
+  expect(told['data']).toHaveLength(1)
   called.add('eventsStream')
   expect(await firstEvents(20)).toHaveLength(20)
 

@@ -380,7 +380,7 @@ describe('the last administrator', () => {
       const answers = await Promise.all(
         everybody.map(({ id }, n) => (n === 0 ? server : other).request('PATCH', `/v1/users/${id}`, { body: { role: 'viewer' } })),
       )
-      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409])
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 409]))
       const [left] = await admins()
       const gone = everybody.find(({ id }) => id !== left?.id)
       // Back to how it was, for the next round.
