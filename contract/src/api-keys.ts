@@ -19,7 +19,7 @@ const rateLimit = Type.Union(
   { description: 'How many requests in how long a time; or `unlimited`; or null for the limit that everybody has.' },
 )
 const scope = oneOf(scopes)
-const locations = Type.Optional(restriction('The only locations that it may work with. Null: all of them.'))
+const locations = Type.Optional(restriction('The only locations that it may work with. Null: all of them. Not said of a new one: those of the caller.'))
 
 export const apiKey = Type.Object({
   object: Type.Literal('api_key'),

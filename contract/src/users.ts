@@ -34,7 +34,7 @@ export const user = Type.Object({
 })
 
 const params = closed({ id: id('user') })
-const locations = Type.Optional(restriction('The only locations that they may work with. Null: all of them.'))
+const locations = Type.Optional(restriction('The only locations that they may work with. Null: all of them. Not said of a new one: those of the caller.'))
 
 export const users = {
   create: operation({

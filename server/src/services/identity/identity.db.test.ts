@@ -1,12 +1,16 @@
-import { scopes } from '@holdfast/contract'
+import { roleScopes, scopes } from '@holdfast/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.ts'
 import { limits } from '../../platform/limits.ts'
-import { openPool, type Pool } from '../../storage/pool.ts'
+import { encodeId, type Uuid } from '../../domain/ids.ts'
+import { uuidV7 } from '../../platform/random.ts'
+import { openPool, transaction, type Pool } from '../../storage/pool.ts'
+import { anyone } from '../service.ts'
 import { looksLikeApiKey, newApiKey } from './api-keys.ts'
 import { createKey, identity, listKeys, makeFirstOnes, revokeKey, type ApiKey, type Identity } from './identity.ts'
-import { isPassword } from './password.ts'
+import { hashPassword, isPassword } from './password.ts'
 import { digestOf } from './recall.ts'
+import { insertSession, insertUser } from './store.ts'
 
 let database: FreshDatabase
 let pool: Pool
@@ -205,4 +209,111 @@ describe('who is asking', () => {
 
 test('a digest is the SHA-256 of the whole key', () => {
   expect(digestOf('abc').toString('hex')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+})
+
+describe('the session of somebody', () => {
+  const PASSWORD = 'seven ducks cross the canal'
+  const TOKEN = 'T'.repeat(43)
+  const signedIn = async (): Promise<{ readonly user: string; readonly session: string }> => {
+    const [user, session] = [uuidV7(), uuidV7()]
+    await transaction(pool, async (connection) => {
+      await insertUser(connection, { id: user, email: 'ada@example.com', passwordHash: await hashPassword(PASSWORD), role: 'operator', locations: ['LON'] })
+      const told = { id: session, user, digest: digestOf(TOKEN), lifeMs: 60_000, address: '203.0.113.7', userAgent: null }
+      await insertSession(connection, told, 20)
+    })
+    return { user, session }
+  }
+
+  test('is who they are, with their role and their locations, and remembered for seconds', async () => {
+    await signedIn()
+    const { who, pass, asked } = watched()
+    const caller = await who.identifySession(TOKEN)
+    expect(caller).toMatchObject({ person: { role: 'operator' }, scopes: new Set(roleScopes.operator), locations: new Set(['LON']) })
+    expect(caller?.principal).toBe(caller?.person?.id)
+    expect(who.identifySession(TOKEN)).toBe(caller)
+    expect(asked()).toBe(1)
+    await pool.query('update users set disabled_at = now()')
+    pass(5_000)
+    expect(await who.identifySession(TOKEN)).toBeUndefined()
+  })
+
+  test('is no key, a key is no session, and what cannot be one asks for nothing', async () => {
+    await signedIn()
+    const { key } = await createKey(pool, { name: 'Till', scopes: [] })
+    const { who, asked } = watched()
+    expect(who.identify(TOKEN)).toBeUndefined()
+    for (const wrong of [key, '', 'T'.repeat(42), `${'T'.repeat(42)}-`, 'T'.repeat(100)]) expect(who.identifySession(wrong)).toBeUndefined()
+    expect(asked()).toBe(0)
+  })
+
+  test('that is in use is never idle, whoever of several processes is asked', async () => {
+    const { session } = await signedIn()
+    const { who, pass } = watched()
+    for (let minute = 0; minute < 40; minute += 4) {
+      await pool.query("update sessions set last_seen_at = last_seen_at - interval '4 minutes'")
+      pass(240_000)
+      expect(await who.identifySession(TOKEN), `${minute}`).toBeDefined()
+    }
+    await pool.query("update sessions set last_seen_at = now() - interval '30 minutes'")
+    pass(240_000)
+    expect(await who.identifySession(TOKEN)).toBeUndefined()
+    expect(session).toBeDefined()
+  })
+
+  test('that has run out is forgotten, with the tries of long ago', async () => {
+    await signedIn()
+    await pool.query("insert into attempts (subject, latest_at) values (sha256('old'), now() - interval '2 hours'), (sha256('new'), now())")
+    const quick = { ...limits.identity, lastUsedMs: 20 }
+    const who = identity({ pool, lookUps: pool, registration: true, limits: quick, onFault: (error) => expect.unreachable(String(error)) })
+    await who.start()
+    await expect.poll(async () => (await pool.query('select from attempts')).rowCount).toBe(1)
+    expect((await pool.query('select from sessions')).rowCount).toBe(1)
+    await pool.query('update sessions set expires_at = now()')
+    await expect.poll(async () => (await pool.query('select from sessions')).rowCount).toBe(0)
+    await who.stop()
+  })
+
+  test('signing in by a hash of old makes it anew', async () => {
+    await signedIn()
+    const old = '$scrypt$ln=10,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$'
+    const { scryptSync } = await import('node:crypto')
+    const hash = scryptSync(PASSWORD, Buffer.from('c2FsdHNhbHRzYWx0c2FsdA', 'base64'), 32, { N: 2 ** 10, r: 8, p: 1 })
+    await pool.query('update users set password_hash = $1', [old + hash.toString('base64').replace(/=+$/, '')])
+    const { who } = watched()
+    const call = { caller: anyone, origin: { address: '203.0.113.7', userAgent: null }, requestId: 'req_1' }
+    const login = () => who.handlers.auth?.login({ params: {}, query: {}, body: { email: 'ada@example.com', password: PASSWORD } }, call)
+    expect(await login()).toMatchObject({ ok: true, session: { token: expect.stringMatching(/^[0-9A-Za-z]{43}$/) } })
+    const { rows } = await pool.query<{ password_hash: string }>('select u.password_hash from users as u')
+    expect(rows[0]?.password_hash).toMatch(/^\$argon2id\$/)
+    expect(await login()).toMatchObject({ ok: true })
+  })
+})
+
+test('what a process has ended itself it refuses at once, even when it was asking just then', async () => {
+  const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
+  let answer: (() => void) | undefined
+  const slow = {
+    query: async (...args: unknown[]) => {
+      const rows = await (pool.query as (...all: unknown[]) => Promise<unknown>)(...args)
+      await new Promise<void>((resolve) => (answer = resolve))
+      return rows
+    },
+  } as unknown as Pool // only query is used
+  const { who, pass } = watched(slow)
+  const asking = who.identify(key)
+  await expect.poll(() => answer).toBeDefined()
+  pass(1)
+  const owner = { ...anyone, scopes: new Set(scopes), locations: null }
+  const call = { caller: owner, origin: { address: '203.0.113.7', userAgent: null }, requestId: 'req_1' }
+  const wireId = encodeId('api_key', id as Uuid) // a key's id is a uuid
+  expect(await who.handlers.api_keys?.revoke({ params: { id: wireId }, query: {}, body: {} }, call)).toMatchObject({ ok: true })
+  answer?.()
+  await asking
+  // It was let in once more, and is asked for anew.
+  const again = who.identify(key)
+  expect(again).toBeInstanceOf(Promise)
+  answer = undefined
+  await expect.poll(() => answer).toBeDefined()
+  ;(answer as (() => void) | undefined)?.()
+  expect(await again).toBeUndefined()
 })

@@ -68,6 +68,7 @@ export const identity = ({ pool, lookUps, limits, registration, onFault, now = (
   const tries = attempts({ pool, limits: limits.attempts })
   const parts = { pool, keys, sessions, passwords: passwords ?? passwordGate({ limits }), attempts: tries, limits, registration }
   let timer: NodeJS.Timeout | undefined
+  let working: Promise<void> | undefined
 
   const writeLastUsed = async (): Promise<void> => {
     const used = keys.used()
@@ -86,12 +87,16 @@ export const identity = ({ pool, lookUps, limits, registration, onFault, now = (
     identify: keys.callerOf,
     identifySession: sessions.callerOf,
     start: async () => {
-      timer = setInterval(() => void upkeep().catch(onFault), limits.lastUsedMs)
+      timer = setInterval(() => {
+        working ??= upkeep()
+          .catch(onFault)
+          .finally(() => (working = undefined))
+      }, limits.lastUsedMs)
       timer.unref()
     },
     stop: async () => {
       clearInterval(timer)
-      await Promise.all([keys.settled(), sessions.settled()])
+      await Promise.all([keys.settled(), sessions.settled(), working])
       await writeLastUsed().catch(onFault)
     },
   }

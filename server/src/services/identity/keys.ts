@@ -29,7 +29,7 @@ export const keyHandlers = ({ pool, keys }: Parts): Handlers['api_keys'] => {
   return guarded({
     create: async ({ body }, call) => {
       const scopes = orderedScopes(body.scopes)
-      const locations = orderedLocations(body.locations) ?? withinOf(call.caller)
+      const locations = body.locations === undefined ? withinOf(call.caller) : orderedLocations(body.locations)
       checkGiving(call.caller, { scopes, locations })
       const rateLimit = givenRate(call.caller, body.rate_limit)
       await checkLocations(pool, body.locations)

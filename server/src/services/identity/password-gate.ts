@@ -1,6 +1,6 @@
 // Hashing a password takes a third of a tenth of a second of a whole core, and 19 MiB. So it is done by few at a time, a short
 // queue waits, and whoever comes after that is told to come back: signing in cannot be used to stop everything else.
-import { hashPassword, isPassword } from './password.ts'
+import { hashPassword, isPassword, nobodysHash } from './password.ts'
 
 export type PasswordGate = {
   hash(password: string): Promise<string | Busy>
@@ -21,7 +21,7 @@ export const passwordGate = ({
 }): PasswordGate => {
   let under = 0
   const waiting: (() => void)[] = []
-  let nobodys: Promise<string> | undefined
+  const nobodys = nobodysHash()
 
   const through = async <Result>(work: () => Promise<Result>): Promise<Result | Busy> => {
     if (under >= limits.hashesAtOnce) {
@@ -42,8 +42,7 @@ export const passwordGate = ({
     hash: (password) => through(() => hashing.hashPassword(password)),
     check: (password, phc) =>
       through(async () => {
-        nobodys ??= hashing.hashPassword('the password of nobody')
-        const isRight = await hashing.isPassword(password, phc ?? (await nobodys))
+        const isRight = await hashing.isPassword(password, phc ?? nobodys)
         return isRight && phc !== undefined
       }),
   }

@@ -14,6 +14,14 @@ export const hashPassword = async (password: string): Promise<string> => {
   return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${lanes}$${b64(salt)}$${b64(await argonHash(password, salt, parameters))}`
 }
 
+/** A hash that no password has, and that takes as long to check as any that is made today. */
+export const nobodysHash = (): string => {
+  const [salt, hash] = [b64(randomBytes(saltBytes)), b64(randomBytes(hashBytes))]
+  return hasArgon2
+    ? `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${lanes}$${salt}$${hash}`
+    : `$scrypt$ln=${SCRYPT.ln},r=${SCRYPT.r},p=${SCRYPT.p}$${salt}$${hash}`
+}
+
 /** Takes as long for a wrong password as for the right one. */
 export const isPassword = async (password: string, phc: string): Promise<boolean> => {
   const argon = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([^$]+)\$([^$]+)$/.exec(phc)

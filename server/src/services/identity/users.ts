@@ -62,7 +62,7 @@ export const userHandlers = ({ pool, sessions, passwords }: Parts): Handlers['us
   return guarded({
     create: async ({ body }, call) => {
       const email = body.email.toLowerCase()
-      const locations = orderedLocations(body.locations) ?? withinOf(call.caller)
+      const locations = body.locations === undefined ? withinOf(call.caller) : orderedLocations(body.locations)
       checkGiving(call.caller, powersOf({ role: body.role, locations }))
       checkPassword('password', body.password, email)
       await checkLocations(pool, body.locations)
