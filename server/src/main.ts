@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { scopes as allScopes, type Scope } from '@holdfast/contract'
 import { app } from './app.ts'
 import { ConfigError, readConfig, unknownVariables, type Config } from './config.ts'
+import { decodeId } from './domain/ids.ts'
 import { rebuild, ruleCount, verify } from './ledger/verify.ts'
 import { openDatabase } from './platform/database.ts'
 import { runningDatabase } from './platform/running-database.ts'
@@ -211,7 +212,9 @@ const keys = async (pool: Pool, [verb, subject, ...more]: readonly string[], val
     return 0
   }
   if (verb === 'revoke' && subject !== undefined) {
-    const revoked = /^[0-9a-f-]{36}$/i.test(subject) ? await revokeKey(pool, subject) : undefined
+    // As it is listed here, or as the API calls it.
+    const id = decodeId('api_key', subject) ?? (/^[0-9a-f-]{36}$/i.test(subject) ? subject : undefined)
+    const revoked = id === undefined ? undefined : await revokeKey(pool, id)
     if (revoked === undefined) throw new UsageError(`there is no key ${subject}; key list shows those that there are`)
     say(json, revoked, `${revoked.name} is revoked; every process refuses it within seconds`)
     return 0

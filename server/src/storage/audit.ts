@@ -31,11 +31,12 @@ values ($1, date_trunc('milliseconds', clock_timestamp()), $2, $3, $4, $5, $6, $
   )
 }
 
-/** What differs between two forms of one thing, by field. What was not there before was null. */
+/** What differs between two forms of one thing, by field. What was not there before was null; which thing it is stands beside it. */
 export const changesBetween = (before: object | null, after: object | null): Changes => {
   const [was, is]: Record<string, unknown>[] = [{ ...before }, { ...after }]
   const changes: Record<string, { before: unknown; after: unknown }> = {}
   for (const field of new Set([...Object.keys(was ?? {}), ...Object.keys(is ?? {})])) {
+    if (field === 'object' || field === 'id') continue
     const pair = { before: was?.[field] ?? null, after: is?.[field] ?? null }
     if (JSON.stringify(pair.before) !== JSON.stringify(pair.after)) changes[field] = pair
   }

@@ -87,6 +87,14 @@ describe('the first start', () => {
     expect(await watched().who.identify(CHOSEN)).toMatchObject({ principal: 'owner' })
   })
 
+  test('a password that everybody tries first is not taken, and nothing is made', async () => {
+    const weak = { adminEmail: 'ada@example.com', adminPassword: 'password password', apiKey: undefined }
+    await expect(makeFirstOnes(pool, weak)).rejects.toThrow('HOLDFAST_ADMIN_PASSWORD is among those that everybody tries first')
+    expect(await all()).toEqual([])
+    await makeFirstOnes(pool, nobody)
+    expect(await makeFirstOnes(pool, weak)).toEqual({})
+  })
+
   test('a chosen key that does not exist yet is made at a later start, too; one that was revoked stays revoked', async () => {
     await makeFirstOnes(pool, nobody)
     expect(await makeFirstOnes(pool, { ...nobody, apiKey: CHOSEN })).toEqual({})

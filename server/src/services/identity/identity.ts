@@ -3,13 +3,14 @@ import { roleScopes, scopes as allScopes, withIncluded, type Scope } from '@hold
 import { encodeId, type Uuid } from '../../domain/ids.ts'
 import type { IdentityLimits } from '../../platform/limits.ts'
 import { randomPassword, secretLetters, uuidV7 } from '../../platform/random.ts'
-import { audit, type AskedBy } from '../../storage/audit.ts'
+import { audit, changesBetween, type AskedBy } from '../../storage/audit.ts'
 import { transaction, type Pool } from '../../storage/pool.ts'
 import type { Caller, Service } from '../service.ts'
 import { looksLikeApiKey, newApiKey } from './api-keys.ts'
 import { attempts } from './attempts.ts'
 import { auditHandlers } from './audit-log.ts'
 import { authHandlers, TOKEN_BYTES } from './auth.ts'
+import { weaknessOf } from './common-passwords.ts'
 import { keyHandlers, makeKey, told, type KeyWanted as NewKeyWanted } from './keys.ts'
 import { passwordGate, type PasswordGate } from './password-gate.ts'
 import { hashPassword } from './password.ts'
@@ -144,6 +145,8 @@ export type FirstOnes = {
 export const makeFirstOnes = async (pool: Pool, { adminEmail, adminPassword, apiKey }: FirstStart): Promise<FirstOnes> => {
   const before = await counts(pool)
   if (before.users > 0 && before.keys > 0 && apiKey === undefined) return {}
+  const weakness = before.users === 0 && adminPassword !== undefined ? weaknessOf(adminPassword, adminEmail ?? FIRST_ADMIN) : undefined
+  if (weakness !== undefined) throw new Error(`HOLDFAST_ADMIN_PASSWORD ${weakness}; choose another one, or leave it out to have one made.`)
   const password = adminPassword ?? randomPassword(PASSWORD_LETTERS)
   // Before the transaction: it takes the time of many statements.
   const passwordHash = before.users === 0 ? await hashPassword(password) : undefined
@@ -155,7 +158,11 @@ export const makeFirstOnes = async (pool: Pool, { adminEmail, adminPassword, api
       const email = adminEmail ?? FIRST_ADMIN
       const id = uuidV7()
       await insertUser(connection, { id, email, passwordHash, role: 'administrator' })
-      await audit(connection, system, { action: 'user.created', subject: { kind: 'user', id: encodeId('user', id as Uuid) } }) // uuidV7 makes uuids
+      await audit(connection, system, {
+        action: 'user.created',
+        subject: { kind: 'user', id: encodeId('user', id as Uuid) }, // uuidV7 makes uuids
+        changes: changesBetween(null, { email, role: 'administrator' }),
+      })
       ones = { admin: adminPassword === undefined ? { email, madePassword: password } : { email } }
     }
     if (there.keys > 0 && apiKey === undefined) return ones
