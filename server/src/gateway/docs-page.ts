@@ -134,7 +134,7 @@ const everyRequest: Html = html`<section aria-labelledby="every">
       <tbody>
         <tr>
           <th scope="row">Who</th>
-          <td><code>Authorization: Bearer hf_…</code>, a key with the scope of the operation.</td>
+          <td><code>Authorization: Bearer hf_…</code>, a key with the scope of the operation; or, for people, the cookie that signing in sets.</td>
         </tr>
         <tr>
           <th scope="row">Again</th>
@@ -216,11 +216,18 @@ export const curlOf = (operation: Operation): string => {
   const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(sample[name])))
   const body = exampleBody(operation)
   const flags = [streams ? '-N' : '-s', ...(method === 'GET' || (method === 'POST' && body !== undefined) ? [] : [`-X ${method}`])].join(' ')
-  const lines = [`curl ${flags} "$HOLDFAST_URL${address}"`, '-H "Authorization: Bearer $HOLDFAST_API_KEY"']
+  const lines = [`curl ${flags} "$HOLDFAST_URL${address}"`, ...credentials(operation)]
   if (movesStock) lines.push('-H "Idempotency-Key: $(date +%s%N)"')
   if (operation.bodyTypes !== undefined) lines.push(`-H "Content-Type: ${operation.bodyTypes[0]}"`, '-T items.csv')
   if (body !== undefined) lines.push('-H "Content-Type: application/json"', `-d '${JSON.stringify(body).replaceAll("'", String.raw`'\''`)}'`)
   return lines.join(' \\\n  ')
+}
+
+/** Signing in keeps the cookie in a file, from which people ask: as a browser would, from a page of the server. */
+const credentials = ({ scope, method }: Operation): readonly string[] => {
+  if (scope === 'anyone') return ['-c holdfast.cookies']
+  if (scope !== 'person') return ['-H "Authorization: Bearer $HOLDFAST_API_KEY"']
+  return ['-b holdfast.cookies -c holdfast.cookies', ...(method === 'GET' ? [] : ['-H "Origin: $HOLDFAST_URL"'])]
 }
 
 type Field = { readonly name: string; readonly type: string; readonly required: boolean; readonly notes: readonly string[] }
@@ -373,8 +380,9 @@ const adviceOn = (code: RejectionCode): string => {
     return 'Nothing that was answered before is lost. Send the same request with the same Idempotency-Key again, after the time that Retry-After names.'
   if (retryable) return 'Wait, as long as Retry-After says where it is there, and send the same request with the same Idempotency-Key again.'
   if (code === 'hold_expired') return 'From the instant it expired, its units belong to whoever asks next. Place a new hold; it is checked anew.'
-  if (code === 'unauthenticated') return 'Send Authorization: Bearer with a key that is neither revoked nor expired. Keys are made with the command key create.'
-  if (code === 'permission_denied') return 'The detail names the scope that is missing. Use a key that has it.'
+  if (code === 'unauthenticated')
+    return 'Send Authorization: Bearer with a key that is neither revoked nor expired, or sign in. The first keys are made with the command key create.'
+  if (code === 'permission_denied') return 'The detail names what is missing: a scope, or a location. Use a key that has it, or ask an administrator.'
   if (code === 'idempotency_key_reused') return 'Use a new key for a new request, and keep a key for the repetitions of its own request.'
   if (code === 'version_conflict') return 'Read it again, decide again with what it says now, and send the version that it has.'
   return 'The same request will be refused again: change it. The detail, and errors where there are any, say what is wrong.'

@@ -63,13 +63,15 @@ export const openApi = (operations: readonly Operation[]): Json => {
 }
 
 /** What an operation may refuse: its own, and what every operation may. */
-export const codesOf = ({ rejections, movesStock, input, bodyTypes, method }: Operation): readonly RejectionCode[] => {
-  const all = new Set<RejectionCode>([...rejections, ...everywhere, ...(movesStock ? whenMovingStock : []), ...(method === 'POST' ? whenKeyed : [])])
+export const codesOf = (operation: Operation): readonly RejectionCode[] => {
+  const { rejections, movesStock, input, bodyTypes, method } = operation
+  const all = new Set<RejectionCode>([...rejections, ...everywhere, ...(movesStock ? whenMovingStock : []), ...(honoursKey(operation) ? whenKeyed : [])])
   // Nobody reads a body of a GET. An address can be too long everywhere.
   const noBody: readonly RejectionCode[] = input.body === undefined && bodyTypes === undefined && method === 'GET' ? ['unsupported_media_type'] : []
   return rejectionCodes.filter((code) => all.has(code) && !noBody.includes(code))
 }
-/** A key is honoured on every POST, so it can be wrong on every POST. */
+/** A key is honoured on every POST but those of sessions, which are never the same twice; so it can be wrong there. */
+const honoursKey = ({ method, scope }: Operation): boolean => method === 'POST' && scope !== 'anyone' && scope !== 'person'
 const whenKeyed: readonly RejectionCode[] = ['idempotency_key_reused']
 
 /** `holds.place` → `holdsPlace`, which every generator of clients can use as a name. */
@@ -77,7 +79,7 @@ export const operationId = ({ name }: Operation): string => name.replaceAll(/[._
 export const tagOf = ({ name }: Operation): string => name.split('.', 1)[0] ?? name
 
 const operationObject = (operation: Operation, components: Map<string, Json>): Json => {
-  const { input, output, status, method, streams } = operation
+  const { input, output, status, streams } = operation
   const type = streams ? 'text/event-stream' : 'application/json'
   return {
     operationId: operationId(operation),
@@ -90,7 +92,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
     parameters: [
       ...parameters(input.params, 'path', components),
       ...parameters(input.query, 'query', components),
-      ...(method === 'POST' ? [idempotencyKey(operation)] : []),
+      ...(honoursKey(operation) ? [idempotencyKey(operation)] : []),
       ...(streams
         ? [
             {
@@ -111,7 +113,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
         headers: {
           ...headerRefs('Request-Id', 'RateLimit-Policy', 'RateLimit', ...farewellHeaders(operation)),
           ...(streams ? {} : { 'Stock-Sequence': { $ref: '#/components/headers/Stock-Sequence' } }),
-          ...(method === 'POST' ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {}),
+          ...(honoursKey(operation) ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {}),
         },
         content: {
           [type]: { schema: named(output, components), ...(streams ? {} : { example: exampleOf(output) }) },

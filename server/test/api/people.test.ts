@@ -114,6 +114,11 @@ describe('signing in', () => {
       said.add(JSON.stringify({ ...(answer.body as object), request_id: '' }))
     }
     expect(said.size).toBe(1)
+    // The log knows better than whoever asked.
+    const { rows } = await sql.query<{ subject: string | null }>(
+      "select a.subject_id as subject from audit_log as a where a.action = 'auth.login_failed' order by a.id",
+    )
+    expect(rows.slice(-4).map(({ subject }) => subject)).toEqual([expect.stringMatching(/^user_/), null, gone.id, null])
   })
 
   test('gives a token that only its digest is kept of, and that stands in no answer', async () => {
@@ -306,6 +311,14 @@ describe('a password', () => {
     is(await openBrowser(server).login(email, NEW), 200)
   })
 
+  test('of their own is set by nobody without the one before, not even by an administrator', async () => {
+    const { email, id } = await makeUser(server, 'administrator')
+    const browser = await signedIn(server, email)
+    is(await browser.request('POST', `/v1/users/${id}/password`, { body: { password: NEW } }), 403, 'permission_denied')
+    is(await openBrowser(server).login(email), 200)
+    is(await server.request('DELETE', `/v1/users/${id}`), 200)
+  })
+
   test('stands nowhere: not in a row, not in the log, not in the audit log', async () => {
     const tables = ['users', 'sessions', 'audit_log', 'idempotency_keys', 'events', 'attempts']
     for (const table of tables) {
@@ -351,6 +364,12 @@ describe('a user', () => {
     expect(again.headers.get('idempotent-replayed')).toBe('true')
     expect(is(again, 201)).toEqual(first)
     is(await server.request('POST', '/v1/users', { body: { email: 'once@example.com', password: PASSWORD, role: 'viewer' } }), 409, 'already_exists')
+  })
+
+  test('asked for twice at once under one key is made once, and both are answered', async () => {
+    const body = { email: 'both@example.com', password: PASSWORD, role: 'viewer' }
+    const answers = await Promise.all([server, other, server, other].map((one) => one.request('POST', '/v1/users', { body, idempotencyKey: 'both' })))
+    expect(new Set(answers.map((answer) => is(answer, 201)['id'])).size).toBe(1)
   })
 
   test('is found by address, role and state, page by page', async () => {

@@ -21,5 +21,8 @@ export const once = async <Wire>(
       return { ok: true, body: now }
     })
   // Somebody who was first may have had the same key. Then its answer is remembered by now, and found.
-  return attempt().catch((error: unknown) => (key && error instanceof Fault && error.sqlState === UNIQUE_VIOLATION ? attempt() : Promise.reject(error)))
+  return attempt().catch((error: unknown) => (key && wasFirst(error) ? attempt() : Promise.reject(error)))
 }
+
+const wasFirst = (error: unknown): boolean =>
+  error instanceof Refused ? error.refusal.code === 'already_exists' : error instanceof Fault && error.sqlState === UNIQUE_VIOLATION

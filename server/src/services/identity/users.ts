@@ -112,6 +112,9 @@ export const userHandlers = ({ pool, sessions, passwords }: Parts): Handlers['us
     disable: ({ params }, call) => change(params.id, call, (before) => ({ ...before, disabled: true }), 'user.disabled'),
     set_password: async ({ params, body }, call) => {
       const { id } = params
+      // Whoever finds a session of theirs open must not be able to take the account with it.
+      if (call.caller.person?.id === id)
+        throw new Refused('permission_denied', 'your own password is changed with auth.change_password, which asks for the current one')
       const target = await userById(pool, namedId('user', id))
       if (target === undefined || !isWithin(call.caller, target.locations)) throw noSuch('user', id)
       checkPassword('password', body.password, target.email)
@@ -124,7 +127,7 @@ export const userHandlers = ({ pool, sessions, passwords }: Parts): Handlers['us
         return row
       })
       sessions.forget(({ person }) => person?.id === id)
-      return { ok: true, body: render(user), ...(call.caller.person?.id === id ? { session: 'ended' } : {}) }
+      return { ok: true, body: render(user) }
     },
   })
 }
