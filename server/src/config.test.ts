@@ -18,6 +18,7 @@ describe('configuration', () => {
     expect(config.dataDir).toMatch(/\/\.holdfast$/)
     expect(config.database).toEqual({ url: undefined, prepare: true, poolSize: 10 })
     expect(config.log).toEqual({ level: 'info', requests: false })
+    expect(config.registration).toBe(true)
   })
 
   test('a variable that is set but empty counts as not set', () => {

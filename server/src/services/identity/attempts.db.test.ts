@@ -34,6 +34,18 @@ describe('tries', () => {
     expect(await rows()).toEqual([3])
   })
 
+  test('in a flood do not wait for each other once there is a wait', async () => {
+    const { count } = attempts({ pool, limits })
+    for (let n = 0; n < 3; n += 1) await count([ada])
+    const holder = await pool.connect()
+    await holder.query('begin')
+    await holder.query('select from attempts for update')
+    const waits = await Promise.all(Array.from({ length: 100 }, () => count([ada, home])))
+    expect(Math.min(...waits)).toBeGreaterThan(0)
+    await holder.query('rollback')
+    holder.release()
+  })
+
   test('at one account do not slow down another, in whatever letters it is written', async () => {
     const { count } = attempts({ pool, limits })
     for (let n = 0; n < 3; n += 1) expect(await count([{ what: 'account', whose: 'Ada@Example.com' }])).toBe(0)

@@ -20,10 +20,17 @@ export type Attempts = {
 }
 
 export const attempts = ({ pool, limits }: { readonly pool: Pool; readonly limits: AttemptLimits }): Attempts => ({
-  count: (tried) =>
-    transaction(pool, async (connection) => {
-      const subjects = inOrder(tried, limits)
-      const digests = subjects.map(({ subject }) => subject)
+  count: async (tried) => {
+    const subjects = inOrder(tried, limits)
+    const digests = subjects.map(({ subject }) => subject)
+    // Who has to wait anyway takes no lock: a flood of tries would otherwise keep all connections waiting for one row.
+    const early = await pool.query<{ wait: number | null }>(
+      'select ceil(extract(epoch from max(a.blocked_until) - clock_timestamp()))::int as wait from attempts as a where a.subject = any($1)',
+      [digests],
+    )
+    const sooner = early.rows[0]?.wait ?? 0
+    if (sooner > 0) return sooner
+    return transaction(pool, async (connection) => {
       await connection.query('insert into attempts (subject) select unnest($1::bytea[]) on conflict (subject) do nothing', [digests])
       await connection.query('select from attempts as a where a.subject = any($1) order by a.subject for update', [digests])
       // The clock is read when the rows are locked: read before, it would be behind what somebody wrote while we waited.
@@ -50,7 +57,8 @@ update attempts as a
         )
       }
       return 0
-    }),
+    })
+  },
   forgive: async (connection, tried) => {
     for (const { what, subject, patience } of inOrder(tried, limits))
       if (what === 'account') await connection.query('delete from attempts as a where a.subject = $1', [subject])
