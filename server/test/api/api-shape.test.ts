@@ -1,7 +1,7 @@
 // What the server says of itself in /openapi.json is what it does, asked as it should be. As it might be, and as it must not be: properties.test.ts.
 import { expect, test } from 'vitest'
 import { readContract, type DescribedOperation } from '../support/contract-check.ts'
-import { makeUser, signedIn } from '../support/people.ts'
+import { signedIn } from '../support/people.ts'
 import { API_KEY, ownDatabase, startServer, type Answered } from '../support/server.ts'
 
 const database = await ownDatabase()
