@@ -35,7 +35,7 @@ export const counts = workOperations({
     summary: 'Open a count of a location, of some items or of whatever is found',
     body: closed({
       location: locationCode,
-      skus: Type.Optional(Type.Array(sku, { minItems: 1, maxItems: MAX_LINES, uniqueItems: true })),
+      skus: Type.Optional(Type.Array(sku, { minItems: 1, maxItems: MAX_LINES, description: 'What is to be counted. Left out: whatever is found.' })),
       ...documentCaller,
     }),
     rejections: ['location_inactive'],
@@ -43,7 +43,7 @@ export const counts = workOperations({
   query: page({ status: Type.Optional(countStatus), location: Type.Optional(locationCode), reference: Type.Optional(reference) }),
   actions: {
     lines: {
-      summary: 'Say what was counted. Counted again, an item replaces its earlier line',
+      summary: 'Say what was counted; counted again, an item replaces its earlier line',
       body: closed({
         lines: Type.Array(
           closed({
@@ -61,13 +61,13 @@ export const counts = workOperations({
         ),
       }),
       scope: 'stock:adjust',
-      rejections: ['invalid_state'],
+      rejections: ['invalid_state', 'location_inactive'],
     },
     approve: {
       summary: 'Approve a count: stock is corrected by the differences that were found',
       body: closed({}),
       scope: 'stock:approve',
-      rejections: ['insufficient_stock', 'invalid_state'],
+      rejections: ['insufficient_stock', 'invalid_state', 'location_inactive'],
     },
     cancel: {
       summary: 'Cancel a count: nothing is corrected',

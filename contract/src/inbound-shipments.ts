@@ -1,9 +1,16 @@
 // Stock that a supplier says is coming.
 import { Type } from 'typebox'
-import { adjustable } from './documents.ts'
+import { arrival } from './arrival.ts'
 import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
-import { closed, count, instant, locationCode, name, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+import { closed, count, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
+/** Not blank, not padded: a stray space would make two suppliers of one. */
+const supplier = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: '^[^\\s\\u0000-\\u001f](?:[^\\u0000-\\u001f]*[^\\s\\u0000-\\u001f])?$',
+  examples: ['Acme Teas'],
+})
 const inboundStatus = oneOf(['announced', 'received', 'canceled'])
 
 export const inboundShipment = Type.Object({
@@ -40,7 +47,7 @@ export const inboundShipments = workOperations({
   create: {
     summary: 'Announce what a supplier is sending. A supplier and its reference belong to one shipment, for ever',
     body: closed({
-      supplier: name,
+      supplier,
       location: locationCode,
       lines: linesOf({ sku, quantity }),
       expected_at: Type.Optional(instant),
@@ -56,10 +63,9 @@ export const inboundShipments = workOperations({
   actions: {
     receive: {
       summary: 'Receive an inbound shipment, whole or in part, and close it short',
-      body: closed({
-        lines: Type.Optional(linesOf({ sku, quantity, to: Type.Optional(oneOf(adjustable, 'Default: available.')) })),
-        close: Type.Optional(Type.Boolean({ description: 'Nothing more will come: what is outstanding is no longer expected.' })),
-        accept_excess: Type.Optional(Type.Boolean({ description: 'More may have come than was announced; otherwise that is refused.' })),
+      body: arrival({
+        close: 'Nothing more will come: what is outstanding is no longer expected.',
+        acceptExcess: 'More may have come than was announced; otherwise that is refused.',
       }),
       scope: 'stock:adjust',
       rejections: ['quantity_exceeds_remaining', 'invalid_state'],

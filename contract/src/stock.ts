@@ -164,6 +164,13 @@ export const availabilities = {
   }),
 }
 
+/** What moves stock: the prefixes of the ids that entries name. */
+const documentId = Type.String({
+  pattern: '^(hold|rcpt|adj|ship|ret|tran|inb|cnt)_[0-9a-hjkmnp-tv-z]{26}$',
+  description: 'The movements of this document alone. `hold` also has those of its shipments and returns.',
+  examples: ['tran_01jd8w2k5v7x9n3q4r6t8y0z1b'],
+})
+
 export const ledgerEntries = {
   list: operation({
     name: 'ledger_entries.list',
@@ -178,6 +185,7 @@ export const ledgerEntries = {
         sku: Type.Optional(sku),
         location: Type.Optional(locationCode),
         hold: Type.Optional(id('hold')),
+        document: Type.Optional(documentId),
         from: Type.Optional(oneOf(places)),
         to: Type.Optional(oneOf(places)),
         since: Type.Optional(instant),

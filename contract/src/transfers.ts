@@ -1,6 +1,6 @@
 // Stock that goes from one location to another.
 import { Type } from 'typebox'
-import { adjustable } from './documents.ts'
+import { arrival } from './arrival.ts'
 import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
 import { closed, count, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
@@ -33,12 +33,6 @@ export const transfer = Type.Object({
   ...documentFields,
 })
 
-const arrival = closed({
-  lines: Type.Optional(linesOf({ sku, quantity, to: Type.Optional(oneOf(adjustable, 'Default: available.')) })),
-  close: Type.Optional(Type.Boolean({ description: 'Nothing more will come: what is outstanding is written off as missing.' })),
-  accept_excess: Type.Optional(Type.Boolean({ description: 'More may have come than was sent; otherwise that is refused.' })),
-})
-
 export const transfers = workOperations({
   resource: 'transfers',
   what: 'a transfer',
@@ -47,7 +41,7 @@ export const transfers = workOperations({
   create: {
     summary: 'Plan a transfer of stock from one location to another',
     body: closed({ from: locationCode, to: locationCode, lines: linesOf({ sku, quantity }), ...documentCaller }),
-    rejections: ['item_archived', 'location_inactive'],
+    rejections: ['location_inactive'],
   },
   query: page({
     status: Type.Optional(transferStatus),
@@ -59,11 +53,14 @@ export const transfers = workOperations({
       summary: 'Dispatch a transfer: its stock leaves, and is on its way',
       body: closed({}),
       scope: 'stock:adjust',
-      rejections: ['insufficient_stock', 'invalid_state'],
+      rejections: ['insufficient_stock', 'invalid_state', 'location_inactive'],
     },
     receive: {
       summary: 'Receive a transfer, whole or in part, with what is missing, damaged or too many',
-      body: arrival,
+      body: arrival({
+        close: 'Nothing more will come: what is outstanding is written off as missing.',
+        acceptExcess: 'More may have come than was sent; otherwise that is refused.',
+      }),
       scope: 'stock:adjust',
       rejections: ['quantity_exceeds_remaining', 'invalid_state'],
     },

@@ -27,11 +27,32 @@ export type Catalog = {
   purchaseLimitOf(number: ItemNumber): CatalogItem['purchaseLimit']
   location(code: string): CatalogLocation | undefined | Promise<CatalogLocation | undefined>
   code(number: LocationNumber): string
+  /** Looks for what other processes have changed, now. */
+  lookAgain(): Promise<void>
   /** Active locations in their own order, for lines that name none. */
   candidates(): readonly Candidate[]
   /** Takes in a change that this process has made. */
   itemChanged(item: Item): void
   locationChanged(location: Location): void
+}
+
+/** A number that no location has here yet: another process made it a moment ago. */
+class UnknownLocation extends Error {
+  constructor(number: LocationNumber) {
+    super(`location ${number} is not in the catalog`)
+    this.name = 'UnknownLocation'
+  }
+}
+
+/** Does what needs the names of locations, and once more when one was missing that another process has just made. */
+export const named = async <Made>({ lookAgain }: Pick<Catalog, 'lookAgain'>, make: () => Made | Promise<Made>): Promise<Made> => {
+  try {
+    return await make()
+  } catch (error) {
+    if (!(error instanceof UnknownLocation)) throw error
+    await lookAgain()
+    return make()
+  }
 }
 
 export type CatalogDeps = {
@@ -137,9 +158,11 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     location: (code) => codes.get(code) ?? refreshOnce().then(() => codes.get(code)),
     code: (number) => {
       const location = locations.get(number)
-      if (location === undefined) throw new Error(`location ${number} is not in the catalog`)
+      if (location === undefined) throw new UnknownLocation(number)
       return location.code
     },
+    // A look that is under way may have begun too early to see what is missing.
+    lookAgain: () => (refreshing ?? Promise.resolve()).then(refreshOnce),
     candidates: () => ordered,
     itemChanged: addItem,
     locationChanged: addLocation,

@@ -3,6 +3,7 @@ import type { WrittenEvent } from '../../domain/event.ts'
 import { eventsAfter, eventsBefore, getEvent, headSequence } from '../../storage/events.ts'
 import { eventUuid, sequenceOf } from '../../domain/ids.ts'
 import type { Call, Handlers } from '../service.ts'
+import { named } from './catalog.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, namedId } from './named.ts'
@@ -12,7 +13,7 @@ import { Refused } from './submit.ts'
 export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers['events'] => {
   const render = async (events: readonly WrittenEvent[]): Promise<WireEvent[]> => {
     await catalog.remember(events.flatMap(({ data }) => (isOfStock(data) ? itemsOfEvent(data) : [])))
-    return events.map((event) => renderEvent(event, catalog))
+    return named(catalog, () => events.map((event) => renderEvent(event, catalog)))
   }
   const typesOf = (type: string | readonly string[] | undefined): readonly string[] | null =>
     type === undefined ? null : typeof type === 'string' ? [type] : type

@@ -25,7 +25,7 @@ export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['hol
       return limit === null ? [] : [{ item, quantity: limit.quantity, windowMs: limit.windowSeconds * 1000 }]
     })
   const customerNeeded = (limited: readonly PurchaseLimit[]) => {
-    const message = `is needed: ${limited.map(({ item }) => catalog.sku(item)).join(', ')} may be bought only so often by one customer`
+    const message = `is needed: there is a limit for one customer on ${limited.map(({ item }) => catalog.sku(item)).join(', ')}`
     return new Refused('invalid_request', `customer ${message}`, { errors: [{ param: 'customer', message }] })
   }
   const partsOf = async (lines: readonly { sku: string; quantity: number }[] | undefined) => {

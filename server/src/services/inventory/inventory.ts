@@ -5,7 +5,7 @@ import type { Ledger } from '../../ledger/ledger.ts'
 import { faultOf, type Fault } from '../../storage/fault.ts'
 import type { Pool } from '../../storage/pool.ts'
 import type { Handlers, Service } from '../service.ts'
-import type { Catalog } from './catalog.ts'
+import { named, type Catalog } from './catalog.ts'
 import { documentHandlers } from './documents.ts'
 import { eventHandlers } from './events.ts'
 import { holdHandlers } from './holds.ts'
@@ -45,7 +45,7 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
   const imports = importHandlers(deps)
   return {
     name: 'inventory',
-    handlers: guarded({
+    handlers: guarded(deps.catalog, {
       items: { ...itemHandlers(deps), import: imports.run },
       imports: imports.read,
       locations: locationHandlers(deps),
@@ -62,13 +62,16 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
 
 type AnyHandler = (input: never, call: never) => Promise<unknown>
 
-/** A refusal that was thrown becomes an answer, and so does a database that is away. Defects go on. */
-const guarded = <Some extends Partial<Handlers>>(handlers: Some): Some => {
+/**
+ * A refusal that was thrown becomes an answer, and so does a database that is away. Defects go on. What could not be told for
+ * want of a location's name is done again: only reading comes to that, for what writes names its answer itself.
+ */
+const guarded = <Some extends Partial<Handlers>>(catalog: Catalog, handlers: Some): Some => {
   const guard =
     (handler: AnyHandler): AnyHandler =>
     async (input, call) => {
       try {
-        return await handler(input, call)
+        return await named(catalog, () => handler(input, call))
       } catch (error) {
         if (error instanceof Refused) return refused(error.refusal)
         const fault = faultOf(error)

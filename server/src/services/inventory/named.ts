@@ -1,23 +1,21 @@
 // What a request names, looked up: skus, locations, ids. What is not there is refused, all of it at once.
-import { decodeId, type IdKind, type ItemNumber, type Uuid } from '../../domain/ids.ts'
+import { decodeId, prefixes, type IdKind, type ItemNumber, type Uuid } from '../../domain/ids.ts'
 import type { Catalog, CatalogItem, CatalogLocation } from './catalog.ts'
-import { Refused } from './submit.ts'
+import { inShort, Refused, wordOf } from './submit.ts'
 
 /** The items of lines, by sku. Throws `not_found`, or `item_archived` unless archived items will do. */
 export const namedItems = async (
   catalog: Catalog,
   lines: readonly { readonly sku: string }[],
-  { archived }: { archived: 'refused' | 'taken' },
+  { archived, at = (index) => `lines[${index}].sku` }: { archived: 'refused' | 'taken'; at?: (index: number) => string },
 ): Promise<(sku: string) => ItemNumber> => {
   const found = catalog.bySku(new Set(lines.map((line) => line.sku)))
   const items = found instanceof Promise ? await found : found
-  const errors = lines.flatMap(({ sku }, index) => (items.has(sku) ? [] : [{ param: `lines[${index}].sku`, message: `there is no item ${sku}` }]))
-  if (errors.length > 0) throw new Refused('not_found', errors.map((error) => error.message).join('; '), { errors })
+  const errors = lines.flatMap(({ sku }, index) => (items.has(sku) ? [] : [{ param: at(index), message: `there is no item ${sku}` }]))
+  if (errors.length > 0) throw new Refused('not_found', inShort(errors.map((error) => error.message)), { errors })
   if (archived === 'refused') {
-    const gone = lines.flatMap(({ sku }, index) =>
-      items.get(sku)?.status === 'archived' ? [{ param: `lines[${index}].sku`, message: `${sku} is archived` }] : [],
-    )
-    if (gone.length > 0) throw new Refused('item_archived', gone.map((error) => error.message).join('; '), { errors: gone })
+    const gone = lines.flatMap(({ sku }, index) => (items.get(sku)?.status === 'archived' ? [{ param: at(index), message: `${sku} is archived` }] : []))
+    if (gone.length > 0) throw new Refused('item_archived', inShort(gone.map((error) => error.message)), { errors: gone })
   }
   return (sku) => numberOf(items, sku)
 }
@@ -44,8 +42,15 @@ export const namedLocation = async (catalog: Catalog, code: string, { inactive }
 /** The uuid behind an id whose shape the gateway has checked. */
 export const namedId = (kind: IdKind, id: string): Uuid => {
   const uuid = decodeId(kind, id)
-  if (uuid === undefined) throw new Refused('not_found', `there is no ${kind} ${id}`)
+  if (uuid === undefined) throw new Refused('not_found', `there is no ${wordOf(kind)} ${id}`)
   return uuid
+}
+
+/** The uuid behind an id of whatever moves stock. */
+export const namedDocument = (id: string): Uuid => {
+  const kind = (Object.keys(prefixes) as IdKind[]).find((one) => id.startsWith(`${prefixes[one]}_`)) // the keys of a constant
+  if (kind === undefined) throw new Refused('not_found', `there is no document ${id}`)
+  return namedId(kind, id)
 }
 
 /** The uuid behind a cursor of a list whose places are ids. */

@@ -12,7 +12,7 @@ import { levelsAsOf, listLevels, type StoodLevel } from '../../storage/levels.ts
 import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
-import { invalidCursor, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { invalidCursor, namedDocument, namedId, namedItem, namedItems, namedLocation } from './named.ts'
 import { candidatesWithin, listed, reachOf, within, type Reach } from './reach.ts'
 import { entryId, iso, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
 import { Refused } from './submit.ts'
@@ -142,7 +142,9 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         const item = query.sku === undefined ? null : (await namedItem(catalog, query.sku)).number
         const location = query.location === undefined ? null : within(reach, await namedLocation(catalog, query.location, { inactive: 'taken' })).number
         const hold = query.hold === undefined ? null : namedId('hold', query.hold)
-        const documents = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
+        const document = query.document === undefined ? null : namedDocument(query.document)
+        const ofHold = hold === null ? null : [hold, ...(await documentIdsOfHold(pool, hold))]
+        const documents = document === null ? ofHold : (ofHold ?? [document]).filter((id) => id === document)
         const before = query.starting_after === undefined ? null : entryPlace(query.starting_after)
         let sequence = 0
         const answer = await pageOf(query, {

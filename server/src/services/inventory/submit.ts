@@ -2,13 +2,13 @@
 import type { RejectionCode } from '@holdfast/contract'
 import type { Command } from '../../domain/decide.ts'
 import type { DocumentAnswer } from '../../domain/event.ts'
-import { encodeId } from '../../domain/ids.ts'
+import { encodeId, type IdKind } from '../../domain/ids.ts'
 import type { Shortage } from '../../domain/rejection.ts'
 import type { Ledger, LedgerRejection } from '../../ledger/ledger.ts'
 import { keyOf, rememberedOutcome } from '../../storage/idempotency.ts'
 import type { Pool } from '../../storage/pool.ts'
 import type { Answer, Call, Caller, Refusal } from '../service.ts'
-import type { Catalog } from './catalog.ts'
+import { named, type Catalog } from './catalog.ts'
 import type { NextExpiry } from './next-expiry.ts'
 import { iso, itemsOf, renderAnswer, renderShortage, type WireShortage } from './render.ts'
 
@@ -50,6 +50,11 @@ export const submitter =
     const isRestricted = call.caller.locations !== null
     // When the next hold elsewhere ends is nothing to tell somebody who works here.
     const tellExpiry: NextExpiry = (item, location) => (isRestricted && location === null ? nobodyAsks(item, location) : nextExpiry(item, location))
+    const inWire = async (given: DocumentAnswer, sequence: number) => {
+      const answer = given as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
+      await catalog.remember(itemsOf(answer))
+      return named(catalog, () => renderAnswer(answer, sequence, catalog))
+    }
     let command: Command
     try {
       command = await makeCommand()
@@ -57,22 +62,19 @@ export const submitter =
       if (!(error instanceof Refused)) throw error
       const before = key && !dryRun && (await rememberedOutcome(pool, key))
       if (!before) return refused(error.refusal)
-      if (!before.outcome.ok) return { ok: false, refusal: await refusalOf(before.outcome.rejection, catalog, tellExpiry), replayed: true }
-      const answer = before.outcome.answer as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
-      if (isRestricted && !(await mayHear(call.caller, answer))) return refused(error.refusal)
-      await catalog.remember(itemsOf(answer))
-      return { ok: true, body: renderAnswer(answer, before.sequence, catalog), sequence: before.sequence, replayed: true }
+      const { outcome, sequence } = before
+      if (!outcome.ok) return { ok: false, refusal: await named(catalog, () => refusalOf(outcome.rejection, catalog, tellExpiry)), replayed: true }
+      if (isRestricted && !(await mayHear(call.caller, outcome.answer))) return refused(error.refusal)
+      return { ok: true, body: await inWire(outcome.answer, sequence), sequence, replayed: true }
     }
     const outcome = await ledger.submit({ command, actor: call.caller.principal, requestId: call.requestId, dryRun, ...(key ? { key } : {}) })
     if (!outcome.ok) {
-      const refusal = await refusalOf(outcome.rejection, catalog, tellExpiry)
+      const refusal = await named(catalog, () => refusalOf(outcome.rejection, catalog, tellExpiry))
       return { ok: false, refusal, replayed: outcome.replayed }
     }
-    const answer = outcome.answer as Extract<DocumentAnswer, { kind: Kind }> // a key's fingerprint holds the operation, so its answer is of that kind
-    if (isRestricted && outcome.replayed && !(await mayHear(call.caller, answer)))
+    if (isRestricted && outcome.replayed && !(await mayHear(call.caller, outcome.answer)))
       return refused({ code: 'permission_denied', detail: 'this was done when the caller might still work with more locations than now' })
-    await catalog.remember(itemsOf(answer))
-    return { ok: true, body: renderAnswer(answer, outcome.sequence, catalog), sequence: outcome.sequence, replayed: outcome.replayed }
+    return { ok: true, body: await inWire(outcome.answer, outcome.sequence), sequence: outcome.sequence, replayed: outcome.replayed }
   }
 
 export type Submit = ReturnType<typeof submitter>
@@ -88,7 +90,7 @@ const refusalOf = async (
       const shortages = await Promise.all(
         rejection.shortages.map((shortage, index) => withExpiry(shortage, catalog, index < EXPIRIES_TOLD ? nextExpiry : nobodyAsks)),
       )
-      return { code: rejection.code, detail: shortages.map(inWords).join('; '), shortages }
+      return { code: rejection.code, detail: inShort(shortages.map(inWords)), shortages }
     }
     case 'hold_not_found':
       return { code: 'not_found', detail: `there is no hold ${encodeId('hold', rejection.hold)}` }
@@ -111,22 +113,19 @@ const refusalOf = async (
       await catalog.remember([rejection.item])
       return {
         code: rejection.code,
-        detail: `${rejection.customer} may have ${rejection.remaining} more of ${catalog.sku(rejection.item)} for now; ${rejection.requested} were asked`,
+        detail: `${rejection.requested} of ${catalog.sku(rejection.item)} asked for ${rejection.customer}, who may have ${rejection.remaining} more for now`,
         remaining: rejection.remaining,
       }
     }
     case 'work_not_found':
-      return { code: 'not_found', detail: `there is no ${rejection.kind.replace('_', ' ')} ${encodeId(rejection.kind, rejection.id)}` }
+      return { code: 'not_found', detail: `there is no ${wordOf(rejection.kind)} ${encodeId(rejection.kind, rejection.id)}` }
     case 'not_in_state':
-      return {
-        code: 'invalid_state',
-        detail: `${encodeId(rejection.kind, rejection.id)} is ${rejection.status}, and can no longer, or not yet, be ${rejection.asked}`,
-      }
+      return { code: 'invalid_state', detail: `${encodeId(rejection.kind, rejection.id)} is ${stateInWords(rejection)}` }
     case 'quantity_exceeds_outstanding': {
       await catalog.remember([rejection.item])
       return {
         code: 'quantity_exceeds_remaining',
-        detail: `${encodeId(rejection.kind, rejection.id)}: ${rejection.requested} of ${catalog.sku(rejection.item)} came, ${rejection.remaining} are outstanding`,
+        detail: `${encodeId(rejection.kind, rejection.id)}: ${rejection.requested} of ${catalog.sku(rejection.item)} came, ${rejection.remaining} are outstanding; accept_excess takes more`,
         remaining: rejection.remaining,
       }
     }
@@ -169,6 +168,21 @@ const nobodyAsks: NextExpiry = () => Promise.resolve(null)
 
 const withExpiry = async (shortage: Shortage, catalog: Catalog, nextExpiry: NextExpiry): Promise<WireShortage> =>
   renderShortage(shortage, catalog, shortage.held === 0 ? null : await nextExpiry(shortage.item, shortage.location))
+
+const stateInWords = ({ status, asked }: Extract<LedgerRejection, { code: 'not_in_state' }>) => {
+  if (status === asked) return `${status} already`
+  return status === 'open' ? `still open, and cannot be ${asked} before it is dispatched` : `${status}, and can no longer be ${asked}`
+}
+
+/** A kind of document as people say it. */
+export const wordOf = (kind: IdKind): string => kind.replaceAll('_', ' ')
+
+/** Of a long document, the first few of what is wrong, and how many more there are. */
+export const inShort = (faults: readonly string[]): string => {
+  const more = faults.length - FAULTS_IN_WORDS
+  return more <= 0 ? faults.join('; ') : `${faults.slice(0, FAULTS_IN_WORDS).join('; ')}; and ${more} more`
+}
+const FAULTS_IN_WORDS = 10
 
 const inWords = ({ requested, sku, location, available }: WireShortage) =>
   `${requested} of ${sku} asked${location === null ? '' : ` at ${location}`}: ${available} available`

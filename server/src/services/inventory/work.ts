@@ -1,18 +1,22 @@
 // Documents with a life of their own: transfers, inbound shipments and counts.
+import { MAX_LINES } from '@holdfast/contract'
 import type { Arrival } from '../../domain/arrival.ts'
 import type { Command } from '../../domain/decide.ts'
 import type { Adjustable } from '../../domain/document.ts'
-import { encodeId, type Uuid } from '../../domain/ids.ts'
+import { encodeId, type LocationNumber } from '../../domain/ids.ts'
+import type { InboundShipment } from '../../domain/inbound-shipment.ts'
 import { instant } from '../../domain/instant.ts'
+import type { Transfer } from '../../domain/transfer.ts'
 import type { WorkKind } from '../../domain/work.ts'
+import { headSequence } from '../../storage/events.ts'
 import { getWork, listWorks, type WorkOf } from '../../storage/work-documents.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { pageOf } from './list.ts'
 import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
-import { answerOf, itemsOf, renderWork, type WireWork } from './render.ts'
+import { answerOf, itemsOf, renderWork, type WireShortage, type WireWork } from './render.ts'
 import { digest } from '../../storage/idempotency.ts'
-import { Refused, type Submit } from './submit.ts'
+import { inShort, Refused, wordOf, type Submit } from './submit.ts'
 
 type Query = {
   readonly limit?: number
@@ -22,6 +26,7 @@ type Query = {
   readonly location?: string
 }
 type WireLine = { readonly sku: string; readonly quantity: number }
+type CountedLine = WireLine & { readonly as_of_sequence?: number }
 type WireArrival = { readonly lines?: readonly (WireLine & { readonly to?: Adjustable })[]; readonly close?: boolean; readonly accept_excess?: boolean }
 type Acting<Body> = { readonly params: { readonly id: string }; readonly query: { readonly dry_run?: boolean }; readonly body: Body }
 
@@ -30,15 +35,16 @@ export const workHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers
 
   const existing = async <Kind extends WorkKind>(kind: Kind, id: string): Promise<WorkOf<Kind>> => {
     const work = await getWork(pool, kind, namedId(kind, id))
-    if (work === undefined) throw new Refused('not_found', `there is no ${kind.replace('_', ' ')} ${id}`)
+    if (work === undefined) throw new Refused('not_found', `there is no ${wordOf(kind)} ${id}`)
+    // What it names is told in answers, and what its items keep back is asked where they have not been before.
+    await catalog.remember(itemsOf(answerOf(work)))
     return work
   }
   const read = <Kind extends WorkKind>(kind: Kind) => ({
-    get: async ({ params }: { readonly params: { readonly id: string } }): Promise<Answer<WireWork[Kind]>> => {
-      const work = await existing(kind, params.id)
-      await catalog.remember(itemsOf(answerOf(work)))
-      return { ok: true, body: renderWork(kind, work, catalog) }
-    },
+    get: async ({ params }: { readonly params: { readonly id: string } }): Promise<Answer<WireWork[Kind]>> => ({
+      ok: true,
+      body: renderWork(kind, await existing(kind, params.id), catalog),
+    }),
     list: async ({ query }: { readonly query: Query }) => {
       const { status, reference, location, starting_after: after } = query
       const at = location === undefined ? null : (await namedLocation(catalog, location, { inactive: 'taken' })).number
@@ -55,20 +61,28 @@ export const workHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers
     },
   })
 
-  /** An action on a document: the operation's name, the document's kind, and what it asks of the ledger. */
+  /**
+   * An action on a document: the operation's name, the document's kind, and what it asks of the ledger. The document is as it
+   * was a moment ago; what may have changed since is for the ledger to decide.
+   */
   const act =
-    <Kind extends WorkKind, Body extends object>(operation: string, kind: Kind, makeCommand: (id: Uuid, body: Body) => Promise<Command> | Command) =>
+    <Kind extends WorkKind, Body extends object>(operation: string, kind: Kind, makeCommand: (work: WorkOf<Kind>, body: Body) => Promise<Command> | Command) =>
     ({ params, query, body }: Acting<Body>, call: Call) =>
       submit({ operation, input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, kind, async () =>
-        makeCommand(namedId(kind, params.id), body),
+        makeCommand(await existing(kind, params.id), body),
       )
 
-  const linesOf = async (lines: readonly WireLine[]) => {
-    const item = await namedItems(catalog, lines, { archived: 'refused' })
+  const linesOf = async (lines: readonly WireLine[], { archived }: { archived: 'refused' | 'taken' }) => {
+    const item = await namedItems(catalog, lines, { archived })
     return lines.map(({ sku, quantity }) => ({ item: item(sku), quantity }))
   }
-  const arrivalOf = async ({ lines, close, accept_excess: acceptExcess }: WireArrival): Promise<Arrival> => {
+  const arrivalOf = async (work: Transfer | InboundShipment, { lines, close, accept_excess: acceptExcess }: WireArrival): Promise<Arrival> => {
+    // Nobody who says that no more will come means that all of it has.
+    if (lines === undefined && close === true) throw invalid('lines', 'is needed with close: what has come, or [] when nothing more has')
+    if (lines?.length === 0 && close !== true) throw invalid('lines', 'must not be empty, but with close')
     const item = await namedItems(catalog, lines ?? [], { archived: 'taken' })
+    const foreign = lines?.findIndex(({ sku }) => !work.lines.some((line) => line.item === item(sku))) ?? -1
+    if (foreign >= 0) throw invalid(`lines[${foreign}].sku`, `is not on this ${wordOf(work.kind)}; receive it with a receipt`)
     return {
       lines: lines === undefined ? null : lines.map(({ sku, quantity, to }) => ({ item: item(sku), quantity, to: to ?? 'available' })),
       close: close ?? false,
@@ -76,6 +90,19 @@ export const workHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers
     }
   }
   const placeOf = async (code: string) => (await namedLocation(catalog, code, { inactive: 'refused' })).number
+  const stillActive = (location: LocationNumber) => placeOf(catalog.code(location))
+
+  /** A sequence that is yet to come cannot have been seen by whoever counted. */
+  const alreadyHappened = async (lines: readonly CountedLine[]) => {
+    if (lines.every((line) => line.as_of_sequence === undefined)) return
+    const head = await headSequence(pool)
+    const ahead = lines.findIndex((line) => (line.as_of_sequence ?? 0) > head)
+    if (ahead >= 0) throw invalid(`lines[${ahead}].as_of_sequence`, `is ahead of the ledger, which is at ${head}`)
+  }
+  const approve = act('counts.approve', 'count', async ({ id, status, location }) => {
+    if (status === 'open') await stillActive(location)
+    return { type: 'ApproveCount', id }
+  })
 
   return {
     transfers: {
@@ -86,16 +113,24 @@ export const workHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers
           return {
             type: 'PlanTransfer',
             id: newId(),
-            lines: await linesOf(body.lines),
+            // Also what is archived: it must be able to leave a place that is to be closed.
+            lines: await linesOf(body.lines, { archived: 'taken' }),
             from: await placeOf(body.from),
             to: await placeOf(body.to),
             reference: body.reference ?? null,
             metadata: body.metadata ?? {},
           }
         }),
-      dispatch: act('transfers.dispatch', 'transfer', (id) => ({ type: 'DispatchTransfer', id })),
-      receive: act('transfers.receive', 'transfer', async (id, body: WireArrival) => ({ type: 'ReceiveTransfer', id, ...(await arrivalOf(body)) })),
-      cancel: act('transfers.cancel', 'transfer', (id) => ({ type: 'CancelTransfer', id })),
+      dispatch: act('transfers.dispatch', 'transfer', async ({ id, status, to }) => {
+        if (status === 'open') await stillActive(to)
+        return { type: 'DispatchTransfer', id }
+      }),
+      receive: act('transfers.receive', 'transfer', async (transfer, body: WireArrival) => ({
+        type: 'ReceiveTransfer',
+        id: transfer.id,
+        ...(await arrivalOf(transfer, body)),
+      })),
+      cancel: act('transfers.cancel', 'transfer', ({ id }) => ({ type: 'CancelTransfer', id })),
     },
     inbound_shipments: {
       ...read('inbound_shipment'),
@@ -104,53 +139,65 @@ export const workHandlers = (deps: InventoryDeps, submit: Submit): Pick<Handlers
           type: 'AnnounceInbound',
           id: newId(),
           supplier: body.supplier,
-          lines: await linesOf(body.lines),
+          lines: await linesOf(body.lines, { archived: 'refused' }),
           location: await placeOf(body.location),
           expectedAt: body.expected_at === undefined ? null : instant(Date.parse(body.expected_at)),
           unique: body.reference === undefined ? null : digest(`inbound_shipment\n${body.supplier}\n${body.reference}`),
           reference: body.reference ?? null,
           metadata: body.metadata ?? {},
         })),
-      receive: act('inbound_shipments.receive', 'inbound_shipment', async (id, body: WireArrival) => ({
+      receive: act('inbound_shipments.receive', 'inbound_shipment', async (inbound, body: WireArrival) => ({
         type: 'ReceiveInbound',
-        id,
-        ...(await arrivalOf(body)),
+        id: inbound.id,
+        ...(await arrivalOf(inbound, body)),
       })),
-      cancel: act('inbound_shipments.cancel', 'inbound_shipment', (id) => ({ type: 'CancelInbound', id })),
+      cancel: act('inbound_shipments.cancel', 'inbound_shipment', ({ id }) => ({ type: 'CancelInbound', id })),
     },
     counts: {
       ...read('count'),
       create: ({ body, query }, call) =>
         submit({ operation: 'counts.create', input: body, call, dryRun: query.dry_run === true }, 'count', async () => {
+          const skus = [...new Set(body.skus)]
           const item = await namedItems(
             catalog,
-            (body.skus ?? []).map((sku) => ({ sku })),
-            { archived: 'taken' },
+            skus.map((sku) => ({ sku })),
+            { archived: 'taken', at: (index) => `skus[${body.skus?.indexOf(skus[index] ?? '')}]` },
           )
           return {
             type: 'OpenCount',
             id: newId(),
             location: await placeOf(body.location),
-            items: body.skus?.map((sku) => item(sku)) ?? null,
+            items: body.skus === undefined ? null : skus.map((sku) => item(sku)),
             reference: body.reference ?? null,
             metadata: body.metadata ?? {},
           }
         }),
-      lines: ({ params, body, query }, call) =>
-        submit({ operation: 'counts.lines', input: { id: params.id, ...body }, call, dryRun: query.dry_run === true }, 'count', async () => {
-          const { id, location } = await existing('count', params.id)
-          const item = await namedItems(catalog, body.lines, { archived: 'taken' })
-          return {
-            type: 'CountItems',
-            id,
-            location,
-            lines: body.lines.map(({ sku, quantity, as_of_sequence: asOf }) => ({ item: item(sku), quantity, asOf: asOf ?? null })),
-          }
-        }),
-      approve: act('counts.approve', 'count', (id) => ({ type: 'ApproveCount', id })),
-      cancel: act('counts.cancel', 'count', (id) => ({ type: 'CancelCount', id })),
+      lines: act('counts.lines', 'count', async ({ id, status, location, lines: before }, { lines }: { readonly lines: readonly CountedLine[] }) => {
+        if (status === 'open') await stillActive(location)
+        const item = await namedItems(catalog, lines, { archived: 'taken' })
+        if (new Set([...before.map((line) => line.item), ...lines.map(({ sku }) => item(sku))]).size > MAX_LINES)
+          throw invalid('lines', `would make more than ${MAX_LINES} items in one count; open another for the rest`)
+        await alreadyHappened(lines)
+        return {
+          type: 'CountItems',
+          id,
+          location,
+          lines: lines.map(({ sku, quantity, as_of_sequence: asOf }) => ({ item: item(sku), quantity, asOf: asOf ?? null })),
+        }
+      }),
+      approve: async (input, call) => {
+        const answer = await approve(input, call)
+        if (answer.ok || answer.refusal.code !== 'insufficient_stock') return answer
+        const shortages = (answer.refusal.shortages ?? []) as WireShortage[] // what insufficient_stock tells
+        return { ...answer, refusal: { ...answer.refusal, detail: inShort(shortages.map(inWords)) } }
+      },
+      cancel: act('counts.cancel', 'count', ({ id }) => ({ type: 'CancelCount', id })),
     },
   }
 }
+
+/** Units that are missing are taken from what is for sale, and from nothing that was promised. */
+const inWords = ({ requested, sku, location, available }: WireShortage): string =>
+  `${requested} of ${sku} are missing at ${location}, and only ${available} are available: release, cancel or ship what is promised first`
 
 const invalid = (param: string, message: string) => new Refused('invalid_request', `${param} ${message}`, { errors: [{ param, message }] })
