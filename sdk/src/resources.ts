@@ -6,6 +6,7 @@ import { follower, type StreamOptions } from './stream.ts'
 import type {
   Adjustment,
   AdjustmentFilter,
+  AnnounceInboundShipment,
   ApiKey,
   ApiKeyFilter,
   AuditEntry,
@@ -15,6 +16,9 @@ import type {
   Caller,
   ChangePassword,
   CheckAvailability,
+  Count,
+  CountFilter,
+  CountLines,
   CreateAdjustment,
   CreateApiKey,
   CreateItem,
@@ -22,6 +26,7 @@ import type {
   CreateReceipt,
   CreateReturn,
   CreateShipment,
+  CreateTransfer,
   CreateUser,
   EventFilter,
   EventStreamFilter,
@@ -33,6 +38,8 @@ import type {
   ImportError,
   ImportErrorFilter,
   ImportFilter,
+  InboundShipment,
+  InboundShipmentFilter,
   Item,
   ItemFilter,
   ItemStock,
@@ -41,9 +48,12 @@ import type {
   Location,
   LocationFilter,
   Login,
+  OpenCount,
   PlaceHold,
   Receipt,
   ReceiptFilter,
+  ReceiveInboundShipment,
+  ReceiveTransfer,
   Register,
   Return,
   ReturnFilter,
@@ -57,6 +67,8 @@ import type {
   StockEvent,
   StockLevel,
   StockLevelFilter,
+  Transfer,
+  TransferFilter,
   UpdateApiKey,
   UpdateItem,
   UpdateLocation,
@@ -78,6 +90,7 @@ export function resources(transport: Transport) {
        * Makes an item.
        * @example
        * await stock.items.create({ sku: 'TEA-1', name: 'Earl Grey, 100 g', price: { amount: 695, currency: 'GBP' }, safetyStock: 2 })
+       * await stock.items.create({ sku: 'CUP-2', name: 'Cup of the year', reorderPoint: 20, purchaseLimit: { quantity: 2, windowSeconds: 86_400 } })
        */
       create: (item: CreateItem, options?: WriteOptions): Promise<Item> => send({ method: 'POST', path: '/v1/items', body: item, keyed: true }, options),
 
@@ -244,6 +257,7 @@ export function resources(transport: Transport) {
        * @example
        * const hold = await stock.holds.place({ lines: [{ sku: 'TEA-1', quantity: 3 }], ttlSeconds: 900 }, { idempotencyKey: cart.id })
        * await stock.holds.execute(hold.id)
+       * await stock.holds.place({ customer: 'account-7', lines: [{ sku: 'CUP-2', quantity: 1 }] }) // an item that has a limit for one customer
        */
       place: (hold: PlaceHold, options?: MoveOptions): Promise<Hold> => send({ method: 'POST', path: '/v1/holds', body: hold, keyed: true }, options),
 
@@ -342,6 +356,147 @@ export function resources(transport: Transport) {
        * const returned = await stock.returns.get('ret_01jd8w2k5v7x9n3q4r6t8y0z1b')
        */
       get: (id: string, options?: CallOptions): Promise<Return> => send({ method: 'GET', path: path`/v1/returns/${id}` }, options),
+    },
+
+    /** Stock that goes from one location to another. */
+    transfers: {
+      /**
+       * Plans a transfer. Nothing moves before it is dispatched.
+       * @example
+       * const transfer = await stock.transfers.create({ from: 'LON', to: 'PAR', lines: [{ sku: 'TEA-1', quantity: 40 }], reference: 'van-12' })
+       */
+      create: (transfer: CreateTransfer, options?: MoveOptions): Promise<Transfer> =>
+        send({ method: 'POST', path: '/v1/transfers', body: transfer, keyed: true }, options),
+
+      /**
+       * Lists transfers, newest first: of a status, a reference, or a location that they come from or go to.
+       * @example
+       * for await (const transfer of stock.transfers.list({ status: 'dispatched', location: 'PAR' })) console.log(transfer.id, transfer.lines)
+       */
+      list: (filter?: TransferFilter, options?: CallOptions): Listing<Transfer> => list('/v1/transfers', filter, options),
+
+      /**
+       * Reads a transfer.
+       * @example
+       * const transfer = await stock.transfers.get('tran_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Transfer> => send({ method: 'GET', path: path`/v1/transfers/${id}` }, options),
+
+      /**
+       * Sends all of it off, or throws `insufficient_stock`: it leaves what is available, and is incoming where it goes.
+       * @example
+       * await stock.transfers.dispatch('tran_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      dispatch: (id: string, options?: MoveOptions): Promise<Transfer> =>
+        send({ method: 'POST', path: path`/v1/transfers/${id}/dispatch`, body: {}, keyed: true }, options),
+
+      /**
+       * Receives all that is outstanding, or the lines that have come. With `close` nothing more will: what is outstanding is missing.
+       * @example
+       * await stock.transfers.receive('tran_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [{ sku: 'TEA-1', quantity: 30 }, { sku: 'TEA-1', quantity: 2, to: 'damaged' }] })
+       * await stock.transfers.receive('tran_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [], close: true })
+       */
+      receive: (id: string, arrival: ReceiveTransfer = {}, options?: MoveOptions): Promise<Transfer> =>
+        send({ method: 'POST', path: path`/v1/transfers/${id}/receive`, body: arrival, keyed: true }, options),
+
+      /**
+       * Drops the plan; or, once it is on its way, takes back to where it came from what has not arrived.
+       * @example
+       * await stock.transfers.cancel('tran_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      cancel: (id: string, options?: MoveOptions): Promise<Transfer> =>
+        send({ method: 'POST', path: path`/v1/transfers/${id}/cancel`, body: {}, keyed: true }, options),
+    },
+
+    /** Stock that suppliers say is coming. */
+    inboundShipments: {
+      /**
+       * Announces what a supplier is sending: it is incoming from now on. A supplier's `reference` belongs to one shipment, for ever.
+       * @example
+       * await stock.inboundShipments.create({ supplier: 'Acme Teas', reference: 'ASN-77', location: 'LON', lines: [{ sku: 'TEA-1', quantity: 200 }], expectedAt: '2026-12-01T08:00:00.000Z' })
+       */
+      create: (announced: AnnounceInboundShipment, options?: MoveOptions): Promise<InboundShipment> =>
+        send({ method: 'POST', path: '/v1/inbound_shipments', body: announced, keyed: true }, options),
+
+      /**
+       * Lists inbound shipments, newest first.
+       * @example
+       * for await (const inbound of stock.inboundShipments.list({ status: 'announced', location: 'LON' })) console.log(inbound.supplier, inbound.expectedAt)
+       */
+      list: (filter?: InboundShipmentFilter, options?: CallOptions): Listing<InboundShipment> => list('/v1/inbound_shipments', filter, options),
+
+      /**
+       * Reads an inbound shipment.
+       * @example
+       * const inbound = await stock.inboundShipments.get('inb_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<InboundShipment> => send({ method: 'GET', path: path`/v1/inbound_shipments/${id}` }, options),
+
+      /**
+       * Receives all that is outstanding, or the lines that have come. With `close` nothing more is expected.
+       * @example
+       * await stock.inboundShipments.receive('inb_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [{ sku: 'TEA-1', quantity: 120 }] })
+       * await stock.inboundShipments.receive('inb_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [{ sku: 'TEA-1', quantity: 90 }], acceptExcess: true, close: true })
+       */
+      receive: (id: string, arrival: ReceiveInboundShipment = {}, options?: MoveOptions): Promise<InboundShipment> =>
+        send({ method: 'POST', path: path`/v1/inbound_shipments/${id}/receive`, body: arrival, keyed: true }, options),
+
+      /**
+       * Expects no longer what has not come. What has come stays.
+       * @example
+       * await stock.inboundShipments.cancel('inb_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      cancel: (id: string, options?: MoveOptions): Promise<InboundShipment> =>
+        send({ method: 'POST', path: path`/v1/inbound_shipments/${id}/cancel`, body: {}, keyed: true }, options),
+    },
+
+    /** What was found when shelves were counted. */
+    counts: {
+      /**
+       * Opens a count of some items at a location, or of whatever is found there. The shop goes on selling meanwhile.
+       * @example
+       * const count = await stock.counts.create({ location: 'LON', skus: ['TEA-1', 'CUP-2'] })
+       */
+      create: (count: OpenCount, options?: MoveOptions): Promise<Count> => send({ method: 'POST', path: '/v1/counts', body: count, keyed: true }, options),
+
+      /**
+       * Lists counts, newest first.
+       * @example
+       * for await (const count of stock.counts.list({ status: 'open', location: 'LON' })) console.log(count.id, count.lines.length)
+       */
+      list: (filter?: CountFilter, options?: CallOptions): Listing<Count> => list('/v1/counts', filter, options),
+
+      /**
+       * Reads a count.
+       * @example
+       * const { lines } = await stock.counts.get('cnt_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<Count> => send({ method: 'GET', path: path`/v1/counts/${id}` }, options),
+
+      /**
+       * Says what was found on the shelf, sold units that were not yet sent among it. Say it as it is counted, or with the sequence
+       * of when it was counted (see `responseOf`): what happens from then on is no difference.
+       * @example
+       * await stock.counts.lines('cnt_01jd8w2k5v7x9n3q4r6t8y0z1b', { lines: [{ sku: 'TEA-1', quantity: 118 }, { sku: 'CUP-2', quantity: 0, asOfSequence: 4711 }] })
+       */
+      lines: (id: string, counted: CountLines, options?: MoveOptions): Promise<Count> =>
+        send({ method: 'POST', path: path`/v1/counts/${id}/lines`, body: counted, keyed: true }, options),
+
+      /**
+       * Corrects the books by the differences that were found. What was not counted stays as it is.
+       * @example
+       * await stock.counts.approve('cnt_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      approve: (id: string, options?: MoveOptions): Promise<Count> =>
+        send({ method: 'POST', path: path`/v1/counts/${id}/approve`, body: {}, keyed: true }, options),
+
+      /**
+       * Ends a count and corrects nothing.
+       * @example
+       * await stock.counts.cancel('cnt_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      cancel: (id: string, options?: MoveOptions): Promise<Count> =>
+        send({ method: 'POST', path: path`/v1/counts/${id}/cancel`, body: {}, keyed: true }, options),
     },
 
     /** The counts of one item at one location. */
