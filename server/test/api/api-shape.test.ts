@@ -80,6 +80,7 @@ test('every operation, called as it should be, answers what it promises', async 
       attributes: { grade: 'A' },
       safety_stock: 1,
       reorder_point: 500,
+      purchase_limit: { quantity: 5_000, window_seconds: 60 },
     },
   })
   await ok('itemsCreate', { body: { sku: 'Ünï cöde & 100 %', name: 'Odd, but a name' } })
@@ -142,13 +143,14 @@ test('every operation, called as it should be, answers what it promises', async 
       mode: 'best_effort',
       strategy: 'nearest',
       destination: { latitude: 1, longitude: 2.5 },
+      customer: 'account-7',
       reference: 'cart',
     },
   })
-  const short = await ok('holdsPlace', { body: { lines: [{ sku: 'TEA-1', quantity: 1_000 }], mode: 'best_effort' } })
+  const short = await ok('holdsPlace', { body: { lines: [{ sku: 'TEA-1', quantity: 1_000 }], mode: 'best_effort', customer: 'account-7' } })
   expect(short['shortages']).toHaveLength(1)
   await ok('holdsRelease', { ...idOf(short), body: {} })
-  const third = await ok('holdsPlace', { body: { lines } })
+  const third = await ok('holdsPlace', { body: { lines, customer: 'account-8' } })
   await ok('holdsExtend', { ...idOf(hold), body: { ttl_seconds: 600 } })
   await ok('holdsExecute', { ...idOf(hold), body: { lines: [{ sku: 'TEA-1', quantity: 1 }], final: false } })
   await ok('holdsExecute', idOf(hold))
@@ -158,6 +160,7 @@ test('every operation, called as it should be, answers what it promises', async 
       ['sku', 'TEA-1'],
       ['status', 'executed'],
       ['reference', 'cart'],
+      ['customer', 'account-7'],
     ],
   })
   await ok('holdsGet', idOf(hold))
@@ -168,6 +171,48 @@ test('every operation, called as it should be, answers what it promises', async 
   await ok('returnsCreate', { body: { location: 'LON', lines } })
   await ok('returnsList', { query: [['hold', String(hold['id'])]] })
   await ok('returnsGet', idOf(returned))
+
+  await ok('locationsCreate', { body: { code: 'PAR', name: 'Paris' } })
+  const about = { location: 'PAR', reference: 'pallet', metadata: { a: 'b' } }
+  const found = (status: string) => ({
+    query: [
+      ['status', status],
+      ['location', 'PAR'],
+      ['reference', 'pallet'],
+      ['limit', '5'],
+    ] as const,
+  })
+  const transfer = await ok('transfersCreate', { body: { from: 'LON', to: 'PAR', lines, reference: 'pallet', metadata: { a: 'b' } } })
+  const dropped = await ok('transfersCreate', { body: { from: 'LON', to: 'PAR', lines } })
+  await ok('transfersCancel', idOf(dropped))
+  await ok('transfersList', found('open'))
+  await ok('transfersDispatch', { ...idOf(transfer), body: {} })
+  await ok('transfersReceive', { ...idOf(transfer), body: { lines: [{ sku: 'TEA-1', quantity: 1, to: 'damaged' }], accept_excess: true } })
+  await ok('transfersReceive', { ...idOf(transfer), body: { lines: [], close: true } })
+  await ok('transfersGet', idOf(transfer))
+  await ok('transfersList', found('received'))
+  const inbound = await ok('inboundShipmentsCreate', { body: { supplier: 'Acme', ...about, lines, expected_at: '2026-12-01T08:00:00+01:00' } })
+  const calledOff = await ok('inboundShipmentsCreate', { body: { supplier: 'Acme', location: 'LON', lines } })
+  await ok('inboundShipmentsCancel', idOf(calledOff))
+  await ok('inboundShipmentsList', found('announced'))
+  await ok('inboundShipmentsReceive', { ...idOf(inbound), body: { lines: [{ sku: 'TEA-1', quantity: 3 }], accept_excess: true, close: true } })
+  await ok('inboundShipmentsReceive', idOf(inbound))
+  await ok('inboundShipmentsGet', idOf(inbound))
+  const count = await ok('countsCreate', { body: { ...about, skus: ['TEA-1', 'OLD-1'] } })
+  const whatever = await ok('countsCreate', { body: { location: 'LON' } })
+  await ok('countsCancel', idOf(whatever))
+  await ok('countsList', found('open'))
+  await ok('countsLines', {
+    ...idOf(count),
+    body: {
+      lines: [
+        { sku: 'TEA-1', quantity: 5, as_of_sequence: 3 },
+        { sku: 'OLD-1', quantity: 0 },
+      ],
+    },
+  })
+  await ok('countsGet', idOf(count))
+  await ok('countsApprove', idOf(count))
 
   await ok('stockLevelsList', {
     query: [
@@ -191,10 +236,18 @@ test('every operation, called as it should be, answers what it promises', async 
   await ok('ledgerEntriesList', {
     query: [
       ['hold', String(hold['id'])],
+      ['document', String(hold['id'])],
       ['from', 'available'],
       ['to', 'held'],
       ['since', '2020-01-01T00:00:00Z'],
       ['until', '2999-01-01T00:00:00.000Z'],
+    ],
+  })
+  await ok('ledgerEntriesList', { query: [['document', String(transfer['id'])]] })
+  await ok('eventsList', {
+    query: [
+      ['type', 'stock.low'],
+      ['type', 'stock.back'],
     ],
   })
   const events = await ok('eventsList', {

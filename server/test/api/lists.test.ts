@@ -116,6 +116,25 @@ describe('page after page, newest first, while more is added', () => {
       make: (_, hold) => paris.stock.returns.create({ hold, location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }] }),
     },
     {
+      name: 'transfers to a place',
+      id: 'id',
+      list: () => stock.transfers.list({ limit: PAGE, location: 'PAR', status: 'open' }),
+      make: () => paris.stock.transfers.create({ from: 'LON', to: 'PAR', lines: [{ sku: 'LIST-1', quantity: 1 }] }),
+    },
+    {
+      name: 'inbound shipments of a reference',
+      id: 'id',
+      list: () => stock.inboundShipments.list({ limit: PAGE, reference: 'paged' }),
+      make: (index) =>
+        paris.stock.inboundShipments.create({ supplier: `Supplier ${index}`, location: 'LON', lines: [{ sku: 'LIST-1', quantity: 1 }], reference: 'paged' }),
+    },
+    {
+      name: 'open counts',
+      id: 'id',
+      list: () => stock.counts.list({ limit: PAGE, status: 'open', location: 'LON' }),
+      make: () => paris.stock.counts.create({ location: 'LON' }),
+    },
+    {
       name: 'ledger entries',
       id: 'sequence',
       prepare: async () => (await stock.items.create({ sku: 'MOVED-1', name: 'Moved' })).sku,
