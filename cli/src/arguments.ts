@@ -3,6 +3,8 @@ import { InvalidArgumentError } from 'commander'
 
 /** The largest quantity a line may name; the server refuses more. */
 const MAX_QUANTITY = 1_000_000_000
+/** Where what arrives may be put. */
+const states = ['available', 'quality_control', 'damaged'] as const
 const SECONDS_OF = { s: 1, m: 60, h: 3_600, d: 86_400 } as const
 
 /** `TEA-1=3`. A sku may hold an equals sign itself, so the last one counts. */
@@ -19,6 +21,21 @@ export function holdLine(text: string) {
   return { sku, quantity: quantityOf(quantity, text), location }
 }
 
+/** `TEA-1=3`, or `TEA-1=3:damaged` for what is not to be sold as it came. */
+export function arrivalLine(text: string) {
+  const { sku, rest } = split(text, 'SKU=QUANTITY[:STATE]')
+  const [quantity = '', state] = rest.split(':')
+  const to = states.find((one) => one === state)
+  if (state !== undefined && to === undefined) throw new InvalidArgumentError(`"${text}" names no state after the colon: ${states.join(', ')}.`)
+  return { sku, quantity: quantityOf(quantity, text), to }
+}
+
+/** `TEA-1=3`; a shelf may also be empty. */
+export function countedLine(text: string) {
+  const { sku, rest } = split(text, 'SKU=QUANTITY')
+  return { sku, quantity: quantityOf(rest, text, 0) }
+}
+
 /** `TEA-1=+3` or `TEA-1=-3`. Without a sign it could be meant as the new count, so the sign is asked for. */
 export function deltaLine(text: string) {
   const { sku, rest } = split(text, 'SKU=+QUANTITY or SKU=-QUANTITY')
@@ -33,6 +50,14 @@ export function duration(text: string): number {
   const [, digits, unit = 's'] = /^([1-9]\d{0,8})([smhd]?)$/.exec(text) ?? []
   if (digits === undefined) throw new InvalidArgumentError(`"${text}" is not a time like 900s, 15m, 2h or 7d.`)
   return Number(digits) * SECONDS_OF[(unit === '' ? 's' : unit) as keyof typeof SECONDS_OF] // the pattern allows no other
+}
+
+/** `2/1d`: two within a day; `none` lifts the limit. */
+export function purchaseLimit(text: string): { readonly quantity: number; readonly windowSeconds: number } | null {
+  if (text === 'none') return null
+  const [, quantity, window] = /^(\d+)\/(\S+)$/.exec(text) ?? []
+  if (quantity === undefined || window === undefined) throw new InvalidArgumentError(`"${text}" is not QUANTITY/TIME, for instance 2/1d, nor "none".`)
+  return { quantity: quantityOf(quantity, text), windowSeconds: duration(window) }
 }
 
 export function wholeNumber(text: string): number {
@@ -80,8 +105,8 @@ function split(text: string, form: string) {
   return { sku: text.slice(0, at), rest: text.slice(at + 1) }
 }
 
-function quantityOf(digits: string, text: string): number {
-  const quantity = /^\d{1,10}$/.test(digits) ? Number(digits) : 0
-  if (quantity < 1 || quantity > MAX_QUANTITY) throw new InvalidArgumentError(`"${text}" has no quantity from 1 to ${MAX_QUANTITY}.`)
+function quantityOf(digits: string, text: string, least: 0 | 1 = 1): number {
+  const quantity = /^\d{1,10}$/.test(digits) ? Number(digits) : -1
+  if (quantity < least || quantity > MAX_QUANTITY) throw new InvalidArgumentError(`"${text}" has no quantity from ${least} to ${MAX_QUANTITY}.`)
   return quantity
 }

@@ -2,12 +2,15 @@
 import { Command } from 'commander'
 import { addApiKeyCommands } from './commands/api-key.ts'
 import { addAuditCommands } from './commands/audit.ts'
+import { addCountCommands } from './commands/count.ts'
 import { addHoldCommands } from './commands/hold.ts'
+import { addInboundCommands } from './commands/inbound.ts'
 import { addItemCommands } from './commands/item.ts'
 import { addLocationCommands } from './commands/location.ts'
 import { addServerCommands } from './commands/server.ts'
 import { addStockCommands } from './commands/stock.ts'
 import { addUserCommands } from './commands/user.ts'
+import { addTransferCommands } from './commands/transfer.ts'
 import { report } from './output.ts'
 import { addGlobalOptions, isJson } from './session.ts'
 
@@ -31,6 +34,9 @@ addGlobalOptions(program)
 addServerCommands(program)
 addHoldCommands(program)
 addStockCommands(program)
+addTransferCommands(program)
+addInboundCommands(program)
+addCountCommands(program)
 addItemCommands(program)
 addLocationCommands(program)
 addUserCommands(program)

@@ -116,6 +116,9 @@ export const plain = (text: string) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_
 /** An instant without what nobody reads: `2026-11-21 10:15:00Z`. */
 export const time = (instant: string) => instant.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
 
+/** All of them added up. */
+export const sum = (numbers: readonly number[]) => numbers.reduce((before, number) => before + number, 0)
+
 function refusalWords(error: HoldfastError): string {
   const { code, detail, requestId, errors, shortages } = error
   return [

@@ -18,6 +18,7 @@ const item = {
   metadata: {},
   safety_stock: 2,
   reorder_point: null,
+  purchase_limit: null,
   status: 'active',
   version: 3,
   created_at: '2026-11-21T10:00:00.000Z',

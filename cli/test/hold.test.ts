@@ -8,6 +8,7 @@ const hold = {
   object: 'hold',
   id,
   status: 'active',
+  customer: null,
   reference: 'cart-7',
   mode: 'all_or_nothing',
   lines: [{ sku: 'TEA-1', ...counts, returned: 0, allocations: [{ location: 'LON', ...counts, level_version: 13 }] }],

@@ -1,7 +1,7 @@
 import type { Hold, HoldFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { duration, gather, holdLine, line, positiveNumber } from '../arguments.ts'
-import { type Column, type ListOptions, exportOption, listOptions, plain, table, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, plain, sum, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 type Line = ReturnType<typeof line>
@@ -15,15 +15,25 @@ export function addHoldCommands(program: Command) {
     .description('hold stock')
     .argument('<lines...>', 'SKU=QUANTITY, or SKU=QUANTITY@LOCATION', gather(holdLine))
     .option('--ttl <time>', 'how long: 900, 15m, 2h, 7d (default: as the server is set)', duration)
+    .option('--customer <name>', 'who buys; needed for items that have a limit for one customer')
     .option('--reference <text>', 'your own word for it')
     .addOption(new Option('--mode <mode>', 'best_effort takes what there is').choices(['all_or_nothing', 'best_effort']))
     .option('--key <key>', 'the same as --idempotency-key')
-    .action(async (lines: readonly HoldLine[], given: { ttl?: number; reference?: string; mode?: Hold['mode']; key?: string }, command: Command) => {
-      const { stock, options, done } = openSession(command, 'move')
-      const { ttl, reference, mode, key } = given
-      const placed = await stock.holds.place({ lines, ttlSeconds: ttl, reference, mode }, { ...options, idempotencyKey: key ?? options.idempotencyKey })
-      done(placed, () => holdWords(placed))
-    })
+    .action(
+      async (
+        lines: readonly HoldLine[],
+        given: { ttl?: number; customer?: string; reference?: string; mode?: Hold['mode']; key?: string },
+        command: Command,
+      ) => {
+        const { stock, options, done } = openSession(command, 'move')
+        const { ttl, customer, reference, mode, key } = given
+        const placed = await stock.holds.place(
+          { lines, ttlSeconds: ttl, customer, reference, mode },
+          { ...options, idempotencyKey: key ?? options.idempotencyKey },
+        )
+        done(placed, () => holdWords(placed))
+      },
+    )
 
   hold
     .command('execute')
@@ -83,25 +93,29 @@ export function addHoldCommands(program: Command) {
     .description('list holds, newest first')
     .addOption(new Option('--status <status>').choices(['active', 'executed', 'released', 'expired', 'canceled']))
     .option('--sku <sku>')
+    .option('--customer <name>')
     .option('--reference <text>')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
     .addOption(exportOption())
-    .action(async ({ status, sku, reference, ...list }: HoldFilter & ListOptions, command: Command) => {
+    .action(async ({ status, sku, customer, reference, ...list }: HoldFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
-      await output.list(holdColumns, list, (limit) => stock.holds.list({ status, sku, reference, limit }))
+      await output.list(holdColumns, list, (limit) => stock.holds.list({ status, sku, customer, reference, limit }))
     })
 }
 
 function holdWords(hold: Hold): string {
   const until = hold.status === 'active' ? ` until ${time(hold.expiresAt)}` : hold.endedAt === null ? '' : ` since ${time(hold.endedAt)}`
+  const customer = hold.customer === null ? '' : `, for ${plain(hold.customer)}`
   const reference = hold.reference === null ? '' : `, reference ${plain(hold.reference)}`
   const rows = hold.lines.flatMap(({ sku, allocations }) => allocations.map((allocation) => ({ sku, ...allocation })))
   const missing = hold.shortages.map(
     ({ sku, location, requested, available }) =>
       `Short: ${requested} of ${plain(sku)} asked${location === null ? '' : ` at ${plain(location)}`}, ${available} available.`,
   )
-  return [`Hold ${hold.id} is ${hold.status}${until}${reference}.`, ...(rows.length === 0 ? [] : [table(allocationColumns, rows)]), ...missing].join('\n')
+  return [`Hold ${hold.id} is ${hold.status}${until}${customer}${reference}.`, ...(rows.length === 0 ? [] : [table(allocationColumns, rows)]), ...missing].join(
+    '\n',
+  )
 }
 
 const allocationColumns: readonly Column<{ sku: string } & Hold['lines'][number]['allocations'][number]>[] = [
@@ -113,8 +127,6 @@ const allocationColumns: readonly Column<{ sku: string } & Hold['lines'][number]
   { title: 'shipped', value: ({ shipped }) => shipped },
   { title: 'released', value: ({ released }) => released },
 ]
-
-const sum = (numbers: readonly number[]) => numbers.reduce((before, number) => before + number, 0)
 
 const holdColumns: readonly Column<Hold>[] = [
   { title: 'id', value: ({ id }) => id },

@@ -1,6 +1,6 @@
 import { type CreateItem, type Import, type Item, type ItemFilter, responseOf } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
-import { pair, positiveNumber, wholeNumber } from '../arguments.ts'
+import { pair, positiveNumber, purchaseLimit, wholeNumber } from '../arguments.ts'
 import { importItems } from '../item-import.ts'
 import { count } from '../count.ts'
 import { type Column, exitCodes, type ListOptions, exportOption, listOptions, plain } from '../output.ts'
@@ -19,6 +19,7 @@ type Changeable = {
   barcode?: string
   safetyStock?: number
   reorderPoint?: number
+  purchaseLimit?: ReturnType<typeof purchaseLimit>
   attribute?: Record<string, string>
   metadata?: Record<string, string>
 }
@@ -144,6 +145,7 @@ const withChangeable = (command: Command) =>
     .option('--barcode <code>')
     .option('--safety-stock <n>', 'kept back from sale at every location', wholeNumber)
     .option('--reorder-point <n>', 'what counts as low', wholeNumber)
+    .option('--purchase-limit <limit>', 'what one customer may buy: 2/1d for two a day, none for no limit', purchaseLimit)
     .option('--attribute <name=value>', 'may be repeated', pair)
     .option('--metadata <name=value>', 'may be repeated', pair)
 
@@ -154,7 +156,22 @@ function changesOf({ price: amount, currency, attribute: attributes, ...rest }: 
 }
 
 function itemWords(item: Item): string {
-  const { sku, name, status, version, description, brand, category, price, barcode, safetyStock, reorderPoint, attributes, metadata } = item
+  const {
+    sku,
+    name,
+    status,
+    version,
+    description,
+    brand,
+    category,
+    price,
+    barcode,
+    safetyStock,
+    reorderPoint,
+    purchaseLimit: limit,
+    attributes,
+    metadata,
+  } = item
   const facts = {
     description,
     brand,
@@ -163,6 +180,7 @@ function itemWords(item: Item): string {
     barcode,
     'safety stock': safetyStock === 0 ? null : String(safetyStock),
     'reorder point': reorderPoint === null ? null : String(reorderPoint),
+    'purchase limit': limit && `${limit.quantity} for one customer in ${limit.windowSeconds} seconds`,
     ...attributes,
     ...metadata,
   }

@@ -42,6 +42,7 @@ const places = [
   'supplier',
   'customer',
   'shrinkage',
+  'transit',
 ] as const satisfies readonly LedgerEntry['from'][]
 
 type Line = ReturnType<typeof line>
@@ -186,6 +187,7 @@ function addHistory(parent: Command) {
     .option('--sku <sku>')
     .option('--location <code>')
     .option('--hold <id>')
+    .option('--document <id>', 'of this transfer, receipt, count, …')
     .addOption(new Option('--from <state>').choices(places))
     .addOption(new Option('--to <state>').choices(places))
     .option('--since <instant>', 'for instance 2026-11-21T00:00:00.000Z')
