@@ -1,13 +1,28 @@
 // Counting what is on the shelf.
 import { Type } from 'typebox'
 import { documentCaller, documentFields, workOperations } from './work.ts'
-import { closed, count as units, instant, locationCode, MAX_LINES, MAX_QUANTITY, nullable, oneOf, page, reference, sequence, sku, version } from './schema.ts'
+import {
+  closed,
+  count as units,
+  id,
+  instant,
+  locationCode,
+  MAX_LINES,
+  MAX_QUANTITY,
+  nullable,
+  oneOf,
+  page,
+  reference,
+  sequence,
+  sku,
+  version,
+} from './schema.ts'
 
 const countStatus = oneOf(['open', 'approved', 'canceled'])
 
 export const count = Type.Object({
   object: Type.Literal('count'),
-  id: Type.String(),
+  id: id('cnt'),
   status: countStatus,
   location: Type.String(),
   skus: nullable(Type.Array(Type.String(), { description: 'What is to be counted; null: whatever is found.' })),

@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { arrival } from './arrival.ts'
 import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
-import { closed, count, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+import { closed, count, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
 /** Not blank, not padded: a stray space would make two suppliers of one. */
 const supplier = Type.String({
@@ -15,7 +15,7 @@ const inboundStatus = oneOf(['announced', 'received', 'canceled'])
 
 export const inboundShipment = Type.Object({
   object: Type.Literal('inbound_shipment'),
-  id: Type.String(),
+  id: id('inb'),
   status: inboundStatus,
   supplier: Type.String(),
   location: Type.String(),

@@ -2,13 +2,13 @@
 import { Type } from 'typebox'
 import { arrival } from './arrival.ts'
 import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
-import { closed, count, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+import { closed, count, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
 const transferStatus = oneOf(['open', 'dispatched', 'received', 'canceled'])
 
 export const transfer = Type.Object({
   object: Type.Literal('transfer'),
-  id: Type.String(),
+  id: id('tran'),
   status: transferStatus,
   from: Type.String(),
   to: Type.String(),

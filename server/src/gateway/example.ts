@@ -19,6 +19,24 @@ const chosen: Readonly<Record<string, unknown>> = {
   'auth.change_password': { current_password: 'seven ducks cross the canal', new_password: 'eight geese swim back again' },
   'api_keys.create': { name: 'Till 3', scopes: ['availability:read', 'holds:write'], locations: ['LON'] },
   'api_keys.update': { name: 'Till 4' },
+  'transfers.create': { from: 'LON', to: 'PAR', lines: [{ sku: 'TEA-1', quantity: 40 }], reference: 'van-12' },
+  'transfers.receive': {
+    lines: [
+      { sku: 'TEA-1', quantity: 37 },
+      { sku: 'TEA-1', quantity: 1, to: 'damaged' },
+    ],
+    close: true,
+  },
+  'inbound_shipments.create': {
+    supplier: 'Acme Teas',
+    reference: 'ASN-77',
+    location: 'LON',
+    lines: [{ sku: 'TEA-1', quantity: 120 }],
+    expected_at: '2026-12-01T08:00:00.000Z',
+  },
+  'inbound_shipments.receive': { lines: [{ sku: 'TEA-1', quantity: 80 }] },
+  'counts.create': { location: 'LON', skus: ['TEA-1'] },
+  'counts.lines': { lines: [{ sku: 'TEA-1', quantity: 118, as_of_sequence: 4711 }] },
   'availability.check': { lines: [{ sku: 'TEA-1', quantity: 3 }] },
 }
 
@@ -62,6 +80,8 @@ const texts: Readonly<Record<string, string>> = {
   id: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
   sku: 'TEA-1',
   location: 'LON',
+  from: 'LON',
+  to: 'PAR',
   code: 'LON',
   name: 'Green tea, 100 g',
   reference: 'cart-8841',
@@ -70,6 +90,8 @@ const texts: Readonly<Record<string, string>> = {
   document: 'hold_01jd8w2k5v7x9n3q4r6t8y0z1b',
   actor: 'owner',
   request_id: 'req_7k2m9q4t6v8x0z1b3d5f',
+  customer: 'account-7',
+  supplier: 'Acme Teas',
   brand: 'Leaf & Co',
   category: 'Tea',
   description: 'Loose leaves.',
@@ -97,4 +119,7 @@ const integers: Readonly<Record<string, number>> = {
   priority: 100,
   ttl_seconds: 900,
   on_hand: 10,
+  counted: 118,
+  expected: 120,
+  difference: -2,
 }
