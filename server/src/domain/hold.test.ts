@@ -41,7 +41,7 @@ import {
 } from '../../test/support/given.ts'
 import { unasked } from '../../test/support/batch.ts'
 import type { StockView } from './decision.ts'
-import { isDue, placeHold as decidePlaceHold, summedByItem, total } from './hold.ts'
+import { isDue, placeHold as decidePlaceHold, summedByItem, total, type PlaceHold } from './hold.ts'
 import { emptyLevel } from './level.ts'
 
 const ttl = minutes(15)
@@ -1054,4 +1054,107 @@ test('other documents go on around a hold and never touch what it holds', () => 
     .when(executeHold('h1'))
     .thenAccepted('hold.executed')
     .thenLevel({ available: 1, committed: 3 })
+})
+
+describe('a limit for one customer', () => {
+  const windowMs = minutes(60)
+  const limited = (quantity: number, rest: Partial<PlaceHold> = {}): Partial<PlaceHold> => ({
+    customer: 'ada',
+    purchaseLimits: [{ item: tea, quantity, windowMs }],
+    ...rest,
+  })
+
+  test('a customer may have so many of an item, and not one more', () => {
+    given(received(9), holdPlaced('h1', 3, limited(5)))
+      .when(placeHold('h2', 3, limited(5)))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 3, remaining: 2 })
+      .thenLevel({ available: 6, version: 2 })
+      .when(placeHold('h2', 2, limited(5)))
+      .thenAccepted('hold.placed')
+      .thenHold('h2', { customer: 'ada' })
+      .when(placeHold('h3', 1, limited(5)))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 1, remaining: 0 })
+  })
+
+  test('another customer has a limit of his own, and who is nobody has none', () => {
+    given(received(9), holdPlaced('h1', 5, limited(5)))
+      .when(placeHold('h2', 1, limited(5, { customer: 'bob' })))
+      .thenAccepted('hold.placed')
+      .when(placeHold('h3', 3, limited(5, { customer: null })))
+      .thenAccepted('hold.placed')
+  })
+
+  test('lines of the item count together, wherever they come from, and another item does not', () => {
+    given(received([line(tea, 9), line(cup, 9)]), received(9, { location: paris }))
+      .when(placeHold('h1', [lineAt(london, tea, 3), lineAt(paris, tea, 2), lineAt(anywhere, tea, 1)], limited(5)))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 6, remaining: 5 })
+      .when(placeHold('h1', [lineAt(london, tea, 3), lineAt(paris, tea, 2), lineAt(london, cup, 9)], limited(5)))
+      .thenAccepted('hold.placed')
+  })
+
+  test('what was given back or has expired counts no more', () => {
+    given(received(9), holdPlaced('h1', 5, limited(5)), holdReleased('h1'))
+      .when(placeHold('h2', 5, limited(5)))
+      .thenAccepted('hold.placed')
+    given(received(9), holdPlaced('h1', 5, limited(5)), timePassed(ttl))
+      .when(placeHold('h2', 4, limited(5)))
+      .thenAccepted('hold.placed')
+    given(received(9), holdPlaced('h1', 5, limited(5)), timePassed(ttl - 1))
+      .when(placeHold('h2', 1, limited(5)))
+      .thenRejected('purchase_limit_exceeded')
+  })
+
+  test('what was bought counts, and what was canceled before it was shipped does not', () => {
+    const bought = [received(9), holdPlaced('h1', 5, limited(5)), holdExecuted('h1', [line(tea, 4)])]
+    const asked = placeHold('h2', 2, limited(5))
+    const refused = { customer: 'ada', item: tea, requested: 2, remaining: 1 }
+    given(...bought)
+      .when(asked)
+      .thenRejected('purchase_limit_exceeded', refused)
+    given(...bought, holdShipped('h1'))
+      .when(asked)
+      .thenRejected('purchase_limit_exceeded', refused)
+    given(...bought, holdShipped('h1', 2), holdCanceled('h1'))
+      .when(asked)
+      .thenAccepted('hold.placed')
+  })
+
+  test('what comes back was bought nevertheless', () => {
+    given(received(9), holdPlaced('h1', 5, limited(5)), holdExecuted('h1'), holdShipped('h1'))
+      .when(returnStock('h1', [back(tea, 5)]))
+      .thenAccepted('stock.returned')
+      .when(placeHold('h2', 1, limited(5)))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 1, remaining: 0 })
+  })
+
+  test('what was bought before the window counts no more', () => {
+    const bought = [received(9), holdPlaced('h1', 5, limited(5)), holdExecuted('h1')]
+    given(...bought, timePassed(windowMs - 1))
+      .when(placeHold('h2', 1, limited(5)))
+      .thenRejected('purchase_limit_exceeded')
+    given(...bought, timePassed(windowMs))
+      .when(placeHold('h2', 5, limited(5)))
+      .thenRejected('insufficient_stock')
+    given(...bought, timePassed(windowMs))
+      .when(placeHold('h2', 4, limited(5)))
+      .thenAccepted('hold.placed')
+  })
+
+  test('best effort does not ask for less because of the limit', () => {
+    given(received(4))
+      .when(placeHold('h1', 6, limited(5, { mode: 'best_effort' })))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 6, remaining: 5 })
+      .when(placeHold('h1', 5, limited(5, { mode: 'best_effort' })))
+      .thenAccepted('hold.placed')
+      .when(placeHold('h2', 1, limited(5, { mode: 'best_effort' })))
+      .thenRejected('insufficient_stock')
+  })
+
+  test('a limit that was lowered takes nothing back, and lets nothing more be had', () => {
+    given(received(9), holdPlaced('h1', 5, limited(5)))
+      .when(placeHold('h2', 1, limited(3)))
+      .thenRejected('purchase_limit_exceeded', { customer: 'ada', item: tea, requested: 1, remaining: 0 })
+      .when(executeHold('h1'))
+      .thenAccepted('hold.executed')
+  })
 })

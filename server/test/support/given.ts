@@ -2,6 +2,8 @@
 // The state is a plain fold of decisions. After every step it is audited by laws that know the entries and nothing of the rules.
 import { expect } from 'vitest'
 import type { AdjustmentLine, AdjustStock } from '../../src/domain/adjustment.ts'
+import type { Arrival, ArrivedLine } from '../../src/domain/arrival.ts'
+import type { ApproveCount, CancelCount, CountItems, OpenCount } from '../../src/domain/count.ts'
 import { decide, type Command } from '../../src/domain/decide.ts'
 import type { Decision, StockView } from '../../src/domain/decision.ts'
 import type { Adjustable } from '../../src/domain/document.ts'
@@ -21,12 +23,16 @@ import {
   type WantedLine,
 } from '../../src/domain/hold.ts'
 import { itemNumber, locationNumber, type ItemNumber, type LocationNumber, type Uuid } from '../../src/domain/ids.ts'
+import type { AnnounceInbound, CancelInbound, ReceiveInbound } from '../../src/domain/inbound-shipment.ts'
 import { instant, later, type Instant } from '../../src/domain/instant.ts'
 import { emptyLevel, levelKey, places, stockStates, type Entry, type Level, type Place } from '../../src/domain/level.ts'
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
 import type { Rejection } from '../../src/domain/rejection.ts'
 import type { ReturnStock } from '../../src/domain/return.ts'
-import { unasked } from './batch.ts'
+import { signalOf, type SignalEventType } from '../../src/domain/signal.ts'
+import type { CancelTransfer, DispatchTransfer, PlanTransfer, ReceiveTransfer } from '../../src/domain/transfer.ts'
+import type { Work, WorkKind } from '../../src/domain/work.ts'
+import { lawsOfWork } from './laws-of-work.ts'
 
 /** What happened so far, then one command, then what became of it; and on from there. */
 export type Story = {
@@ -48,6 +54,10 @@ export type Story = {
   thenAllocations(name: string, ...allocations: readonly Partial<Allocation>[]): Story
   /** All movements of the last command, in their order: `3 tea in london: available to held`. */
   thenMoved(...movements: readonly string[]): Story
+  /** A transfer, an inbound shipment or a count. */
+  thenWork(name: string, facts: { readonly [Fact in keyof Work]?: unknown } & Readonly<Record<string, unknown>>): Story
+  /** All that was told of levels after the last command, in its order: `stock.low of 3 tea in london`. */
+  thenSignaled(...signals: readonly string[]): Story
 }
 
 export const given = (...facts: readonly Step[]): Story => story(emptyStock, null).and(...facts)
@@ -82,6 +92,8 @@ const story = (stock: Stock, decision: Decision | null): Story => {
     thenHold: (name, facts) => then(() => expect(holdIn(stock, name)).toMatchObject(facts)),
     thenAllocations: (name, ...allocations) => then(() => expect(holdIn(stock, name).allocations).toMatchObject(allocations)),
     thenMoved: (...movements) => then(() => expect(decision?.ok ? decision.entries.map(spoken) : decision).toEqual(movements)),
+    thenWork: (name, facts) => then(() => expect(workIn(stock, name)).toMatchObject(facts)),
+    thenSignaled: (...signals) => then(() => expect((stock.history.at(-1)?.signals ?? []).map(spokenSignal)).toEqual(signals)),
   }
 }
 
@@ -116,6 +128,9 @@ const locationNames = new Map([
 ])
 const spoken = ({ item, location, from, to, quantity }: Entry): string =>
   `${quantity} ${itemNames.get(item) ?? item} in ${locationNames.get(location) ?? location}: ${from} to ${to}`
+
+const spokenSignal = ({ type, level: { item, location, available } }: Signaled): string =>
+  `${type} of ${available} ${itemNames.get(item) ?? item} in ${locationNames.get(location) ?? location}`
 
 /** When every story begins. */
 export const opening = instant(Date.UTC(2026, 0, 5, 9))
@@ -221,6 +236,65 @@ export const returnStock = (hold: string | null, lines: ReturnStock['lines'], re
   lines,
 })
 
+export const planTransfer = (name: string, lines: number | readonly Line[], rest: Partial<PlanTransfer> = {}): PlanTransfer => ({
+  type: 'PlanTransfer',
+  id: named(name),
+  from: london,
+  to: paris,
+  ...unnoted,
+  ...rest,
+  lines: teas(lines),
+})
+export const dispatchTransfer = (name: string): DispatchTransfer => ({ type: 'DispatchTransfer', id: named(name) })
+export const cancelTransfer = (name: string): CancelTransfer => ({ type: 'CancelTransfer', id: named(name) })
+/** A number is that many teas, for sale. Nothing is all that is outstanding. */
+const arrivalOf = (lines: number | readonly ArrivedLine[] | null, rest: Partial<Arrival>): Arrival => ({
+  close: false,
+  acceptExcess: false,
+  ...rest,
+  lines: typeof lines === 'number' ? [back(tea, lines)] : lines,
+})
+export const receiveTransfer = (name: string, lines: number | readonly ArrivedLine[] | null = null, rest: Partial<Arrival> = {}): ReceiveTransfer => ({
+  type: 'ReceiveTransfer',
+  id: named(name),
+  ...arrivalOf(lines, rest),
+})
+export const announceInbound = (name: string, lines: number | readonly Line[], rest: Partial<AnnounceInbound> = {}): AnnounceInbound => ({
+  type: 'AnnounceInbound',
+  id: named(name),
+  supplier: 'acme',
+  location: london,
+  expectedAt: null,
+  unique: null,
+  ...unnoted,
+  ...rest,
+  lines: teas(lines),
+})
+export const receiveInbound = (name: string, lines: number | readonly ArrivedLine[] | null = null, rest: Partial<Arrival> = {}): ReceiveInbound => ({
+  type: 'ReceiveInbound',
+  id: named(name),
+  ...arrivalOf(lines, rest),
+})
+export const cancelInbound = (name: string): CancelInbound => ({ type: 'CancelInbound', id: named(name) })
+export const openCount = (name: string, rest: Partial<OpenCount> = {}): OpenCount => ({
+  type: 'OpenCount',
+  id: named(name),
+  location: london,
+  items: null,
+  ...unnoted,
+  ...rest,
+})
+export const counted = (item: ItemNumber, quantity: number, asOf: number | null = null): CountItems['lines'][number] => ({ item, quantity, asOf })
+/** A number is that many teas, counted now. */
+export const countItems = (name: string, lines: number | CountItems['lines'], location = london): CountItems => ({
+  type: 'CountItems',
+  id: named(name),
+  location,
+  lines: typeof lines === 'number' ? [counted(tea, lines)] : lines,
+})
+export const approveCount = (name: string): ApproveCount => ({ type: 'ApproveCount', id: named(name) })
+export const cancelCount = (name: string): CancelCount => ({ type: 'CancelCount', id: named(name) })
+
 // The same commands, told as facts.
 const toldOf =
   <Told extends readonly unknown[], Some extends Command>(command: (...told: Told) => Some) =>
@@ -236,38 +310,80 @@ export const holdExpired = toldOf(expireHold)
 export const holdShipped = toldOf(shipHold)
 export const adjusted = toldOf(adjustStock)
 export const returned = toldOf(returnStock)
+export const transferPlanned = toldOf(planTransfer)
+export const transferDispatched = toldOf(dispatchTransfer)
+export const transferReceived = toldOf(receiveTransfer)
+export const transferCanceled = toldOf(cancelTransfer)
+export const inboundAnnounced = toldOf(announceInbound)
+export const inboundReceived = toldOf(receiveInbound)
+export const inboundCanceled = toldOf(cancelInbound)
+export const countOpened = toldOf(openCount)
+export const itemsCounted = toldOf(countItems)
+export const countApproved = toldOf(approveCount)
+export const countCanceled = toldOf(cancelCount)
 
 export type TimePassed = { readonly type: 'TimePassed'; readonly ms: number }
 export type SafetyStockKept = { readonly type: 'SafetyStockKept'; readonly item: ItemNumber; readonly location: LocationNumber; readonly quantity: number }
+export type ReorderPointSet = {
+  readonly type: 'ReorderPointSet'
+  readonly item: ItemNumber
+  readonly location: LocationNumber
+  readonly quantity: number | null
+}
 export const timePassed = (ms: number): TimePassed => ({ type: 'TimePassed', ms })
 export const safetyStockKept = (quantity: number, item = tea, location = london): SafetyStockKept => ({ type: 'SafetyStockKept', item, location, quantity })
+export const reorderPointSet = (quantity: number | null, item = tea, location = london): ReorderPointSet => ({
+  type: 'ReorderPointSet',
+  item,
+  location,
+  quantity,
+})
 
 // ---- The fold.
 
-export type Step = Command | TimePassed | SafetyStockKept
+export type Step = Command | TimePassed | SafetyStockKept | ReorderPointSet
+/** What was told of a level because it crossed a line, with the level as it is from then on. */
+export type Signaled = { readonly type: SignalEventType; readonly level: Level }
 export type Stock = {
   readonly now: Instant
   readonly levels: ReadonlyMap<number, Level>
   readonly holds: ReadonlyMap<Uuid, Hold>
-  readonly history: readonly { readonly step: Step; readonly at: Instant; readonly decision: Decision | null }[]
+  readonly works: ReadonlyMap<Uuid, Work>
+  /** Documents by the names that only one may have. */
+  readonly names: ReadonlyMap<Uuid, Uuid>
+  readonly history: readonly { readonly step: Step; readonly at: Instant; readonly decision: Decision | null; readonly signals: readonly Signaled[] }[]
 }
 
-export const emptyStock: Stock = { now: opening, levels: new Map(), holds: new Map(), history: [] }
+export const emptyStock: Stock = { now: opening, levels: new Map(), holds: new Map(), works: new Map(), names: new Map(), history: [] }
 
 export const played = (stock: Stock, step: Step): Stock => {
-  const told = (decision: Decision | null) => [...stock.history, { step, at: stock.now, decision }]
+  const told = (decision: Decision | null, signals: readonly Signaled[] = []) => [...stock.history, { step, at: stock.now, decision, signals }]
   if (step.type === 'TimePassed') return { ...stock, now: later(stock.now, step.ms), history: told(null) }
   if (step.type === 'SafetyStockKept') {
     const level = frozen({ ...levelIn(stock, step.item, step.location), safetyStock: step.quantity })
     return { ...stock, levels: new Map(stock.levels).set(levelKey(step.item, step.location), level), history: told(null) }
   }
+  if (step.type === 'ReorderPointSet') {
+    const level = frozen({ ...levelIn(stock, step.item, step.location), reorderPoint: step.quantity })
+    return { ...stock, levels: new Map(stock.levels).set(levelKey(step.item, step.location), level), history: told(null) }
+  }
   const decision = frozen(decide(frozen(step), viewOf(stock), stock.now))
   if (!decision.ok) return { ...stock, history: told(decision) }
   const levels = new Map(stock.levels)
-  for (const level of decision.levels) levels.set(levelKey(level.item, level.location), level)
+  const signals: Signaled[] = []
+  for (const level of decision.levels) {
+    const signal = signalOf(levelIn(stock, level.item, level.location), level)
+    const after = frozen(signal ? { ...level, signal: signal.signal, signals: level.signals + (signal.type === null ? 0 : 1) } : level)
+    levels.set(levelKey(level.item, level.location), after)
+    if (signal && signal.type !== null) signals.push({ type: signal.type, level: after })
+  }
   const holds = new Map(stock.holds)
   if (decision.hold) holds.set(decision.hold.id, decision.hold)
-  return { ...stock, levels, holds, history: told(decision) }
+  const works = new Map(stock.works)
+  if (decision.work) works.set(decision.work.id, decision.work)
+  const names = new Map(stock.names)
+  if (step.type === 'AnnounceInbound' && step.unique !== null) names.set(step.unique, step.id)
+  return { ...stock, levels, holds, works, names, history: told(decision, signals) }
 }
 
 /** A level that is not there yet is the same empty level however often it is asked for. */
@@ -281,8 +397,39 @@ export const viewOf = (stock: Stock): StockView => {
       return level
     },
     hold: (id) => stock.holds.get(id),
-    ...unasked,
+    work: <Kind extends WorkKind>(kind: Kind, id: Uuid) => {
+      const work = stock.works.get(id)
+      return work?.kind === kind ? (work as Extract<Work, { kind: Kind }>) : undefined // just asked
+    },
+    workNamed: (unique) => stock.names.get(unique),
+    shelfAsOf: (item, location, asOf) => shelfAfter(stock, asOf, { item, location }),
+    bought: ({ customer, item, windowMs }) => {
+      let sum = 0
+      for (const hold of stock.holds.values()) {
+        if (hold.customer !== customer || hold.createdAt <= stock.now - windowMs) continue
+        sum += total(hold.allocations, 'committed', item) + total(hold.allocations, 'shipped', item)
+        // A hold that is due is dead: whoever needs what it holds has it expired first.
+        if (hold.expiresAt > stock.now) sum += total(hold.allocations, 'held', item)
+      }
+      return sum
+    },
   }
+}
+
+/** A story's sequence counts what its commands have told. */
+export const sequenceIn = (stock: Stock): number => stock.history.filter(({ decision }) => decision?.ok && decision.event !== undefined).length
+
+/** Units on a shelf after so many commands have told something: nothing but the movements until then. */
+const shelfAfter = (stock: Stock, sequence: number, { item, location }: Pick<Level, 'item' | 'location'>): number => {
+  const isOnShelf = (place: Place) => place === 'available' || place === 'held' || place === 'committed'
+  let told = 0
+  let units = 0
+  for (const { decision } of stock.history) {
+    if (!decision?.ok || decision.event === undefined || (told += 1) > sequence) continue
+    for (const entry of decision.entries)
+      if (entry.item === item && entry.location === location) units += (isOnShelf(entry.to) ? entry.quantity : 0) - (isOnShelf(entry.from) ? entry.quantity : 0)
+  }
+  return units
 }
 
 export const levelIn = (stock: Stock, item: ItemNumber, location: LocationNumber): Level => viewOf(stock).level(item, location)
@@ -291,6 +438,12 @@ export const holdIn = (stock: Stock, name: string): Hold => {
   const hold = stock.holds.get(named(name))
   if (hold === undefined) throw new Error(`there is no hold ${name}`)
   return hold
+}
+
+export const workIn = (stock: Stock, name: string): Work => {
+  const work = stock.works.get(named(name))
+  if (work === undefined) throw new Error(`there is no document ${name}`)
+  return work
 }
 
 /** A rule that writes into what it was shown throws. */
@@ -320,6 +473,7 @@ export const laws: Readonly<Record<string, (stock: Stock) => string[]>> = {
     const add = (item: ItemNumber, quantity: number) => sums.set(item, (sums.get(item) ?? 0) + quantity)
     for (const level of stock.levels.values()) for (const state of stockStates) add(level.item, level[state])
     for (const { item, from, to, quantity } of written(stock)) {
+      // Units in transit are ours, though at none of our locations: what leaves one comes to another.
       if (isOutside(from)) add(item, -quantity)
       if (isOutside(to)) add(item, quantity)
     }
@@ -484,10 +638,15 @@ export const laws: Readonly<Record<string, (stock: Stock) => string[]>> = {
     stock.history.flatMap(({ step, decision }) => {
       if (!decision?.ok) return []
       if (decision.event === undefined)
-        return decision.entries.length + decision.levels.length === 0 && !decision.hold ? [] : [`${step.type} wrote and did not tell`]
-      const toldHold = decision.answer.kind === 'hold' ? decision.answer.hold : decision.hold
-      return decision.event.data === decision.answer && toldHold === decision.hold ? [] : [`${step.type} told something else`]
+        return decision.entries.length + decision.levels.length === 0 && !decision.hold && !decision.work ? [] : [`${step.type} wrote and did not tell`]
+      const { answer } = decision
+      const toldHold = answer.kind === 'hold' ? answer.hold : decision.hold
+      const toldWork =
+        answer.kind === 'transfer' ? answer.transfer : answer.kind === 'inbound_shipment' ? answer.inbound : answer.kind === 'count' ? answer.count : undefined
+      return decision.event.data === answer && toldHold === decision.hold && toldWork === decision.work ? [] : [`${step.type} told something else`]
     }),
+
+  ...lawsOfWork,
 }
 
 const faultsOf = (stock: Stock): string[] => Object.entries(laws).flatMap(([law, faults]) => faults(stock).map((fault) => `${law}: ${fault}`))
@@ -510,7 +669,7 @@ const asked = (step: Step): readonly { readonly item: ItemNumber; readonly from:
   }
 }
 
-const isOutside = (place: Place): boolean => place === 'supplier' || place === 'customer' || place === 'shrinkage'
+const isOutside = (place: Place): boolean => place === 'supplier' || place === 'customer' || place === 'shrinkage' || place === 'transit'
 
 const written = (stock: Stock): Entry[] => stock.history.flatMap(({ decision }) => (decision?.ok ? decision.entries : []))
 
