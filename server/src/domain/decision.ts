@@ -16,7 +16,7 @@ export type StockView = {
   workNamed(unique: Uuid): Uuid | undefined
   /** Units on the shelf as the ledger's sequence `asOf` left them. */
   shelfAsOf(item: ItemNumber, location: LocationNumber, asOf: number): number
-  /** Units of an item that a customer has bought or holds, of holds placed within the window. */
+  /** Units of an item that a customer has bought or holds, of holds placed within the window. What is held counts until its hold has ended. */
   bought(purchase: Purchase): number
 }
 

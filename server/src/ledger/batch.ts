@@ -89,10 +89,14 @@ const decideOne = async (request: Request, batch: Batch, state: State, writing: 
     : decision.rejection.code === 'insufficient_stock'
       ? decision.rejection.shortages.map((shortage) => shortage.item)
       : []
-  if (short.length > 0) {
-    const due = await dueOf(short)
-    if (due.length > 0) return { deferred: true, due }
-  }
+  // Somebody may be buying a due hold at this moment, decided before its end: only who has locked it knows that it is over.
+  const due =
+    short.length > 0
+      ? await dueOf.items(short)
+      : !decision.ok && decision.rejection.code === 'purchase_limit_exceeded'
+        ? dueOf.customer(decision.rejection)
+        : []
+  if (due.length > 0) return { deferred: true, due }
   if (request.dryRun) return { verdict: decision.ok ? { ok: true, answer: decision.answer } : decision, told: null, sequence: null, replayed: false }
 
   if (!decision.ok) {
@@ -132,22 +136,28 @@ const wantedBy = (requests: readonly Request[]): Wanted => {
   return { holds: [...holds], levels: [...levels.values()], keys: [...keys], works: [...works], uniques: [...uniques], purchases, shelves }
 }
 
-type DueLookup = (items: readonly ItemNumber[]) => Promise<Uuid[]>
+type DueLookup = {
+  items(items: readonly ItemNumber[]): Promise<Uuid[]>
+  customer(of: Pick<Purchase, 'customer' | 'item'>): Uuid[]
+}
 
-/** Due holds of items that have not ended in this batch. Asked once for the same items: when everybody is short of one item, that is one question. */
+/** Due holds, of items or of a customer, that have not ended in this batch. Asked once for the same items: when everybody is short of one item, that is one question. */
 const dueLookup = (batch: Batch, state: State, limit: number): DueLookup => {
   const asked = new Map<string, { readonly ids: readonly Uuid[]; readonly complete: boolean }>()
-  return async (items) => {
-    const key = items.join()
-    let found = asked.get(key)
-    if (found === undefined || (!found.complete && found.ids.every(state.hasEnded))) {
-      // The database still counts the holds that have ended in this batch among the due ones: as many more are asked for.
-      const most = limit + state.ended()
-      const ids = await batch.due(items, most)
-      found = { ids, complete: ids.length < most }
-      asked.set(key, found)
-    }
-    return found.ids.filter((id) => !state.hasEnded(id)).slice(0, limit)
+  return {
+    items: async (items) => {
+      const key = items.join()
+      let found = asked.get(key)
+      if (found === undefined || (!found.complete && found.ids.every(state.hasEnded))) {
+        // The database still counts the holds that have ended in this batch among the due ones: as many more are asked for.
+        const most = limit + state.ended()
+        const ids = await batch.due(items, most)
+        found = { ids, complete: ids.length < most }
+        asked.set(key, found)
+      }
+      return found.ids.filter((id) => !state.hasEnded(id)).slice(0, limit)
+    },
+    customer: (of) => state.dueOf(of).slice(0, limit),
   }
 }
 
@@ -197,6 +207,7 @@ const stateOf = (batch: Batch, thresholdsOf: (item: ItemNumber) => Thresholds) =
       if (work && unique !== null) named.set(unique, work.id)
     },
     ended: () => [...holds.values()].filter((hold) => hold.status !== 'active').length,
+    dueOf: bought.due,
     hasEnded: (id: Uuid) => (holds.get(id)?.status ?? 'active') !== 'active',
     /** The level as it was locked; nothing when there was none. */
     loaded: (level: Level) => loaded.get(levelKey(level.item, level.location)),
@@ -223,10 +234,12 @@ const boughtIn = (batch: Batch) => {
     },
     sum: ({ customer, item, windowMs }: Purchase): number => {
       let sum = 0
-      for (const row of rows.values())
-        if (row.customer === customer && row.item === item && row.placedAt > batch.now - windowMs) sum += row.taken + (row.expiresAt > batch.now ? row.held : 0)
+      for (const row of rows.values()) if (row.customer === customer && row.item === item && row.placedAt > batch.now - windowMs) sum += row.taken + row.held
       return sum
     },
+    /** Holds that still count, though they are due. */
+    due: ({ customer, item }: Pick<Purchase, 'customer' | 'item'>): Uuid[] =>
+      [...rows.values()].filter((row) => row.customer === customer && row.item === item && row.held > 0 && row.expiresAt <= batch.now).map(({ hold }) => hold),
   }
 }
 

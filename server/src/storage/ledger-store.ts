@@ -47,7 +47,7 @@ export type ShelfAsked = LevelName & { readonly asOf: number }
 /** Units that came onto the shelf since, less those that left it. */
 export type ShelfMoved = ShelfAsked & { readonly moved: number }
 
-/** What one hold counts towards its customer's limit for an item. Whether it is over is for the clock of the batch to say. */
+/** What one hold counts towards its customer's limit for an item. Whether it is due is for the clock of the batch to say. */
 export type Bought = {
   readonly hold: Uuid
   readonly customer: string
