@@ -645,11 +645,13 @@ update stock_levels as l
   from unnest($1::int[], $2::int[], $3::text[], $4::int[]) as n (item_id, location_id, signal, signals)
  where (l.item_id, l.location_id) = (n.item_id, n.location_id)`
 
+// In the order of their names: of two who give the same names, one waits for the other, and not each for each.
 const insertWorks = `
 insert into work_documents (id, version, status, location_ids, levels, body, kind, reference, unique_name)
 select n.id, n.version, n.status, n.location_ids::int[], n.levels, n.body, n.kind, n.reference, n.unique_name
   from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::json[], $6::json[], $7::text[], $8::text[], $9::uuid[])
-       as n (id, version, status, location_ids, levels, body, kind, reference, unique_name)`
+       as n (id, version, status, location_ids, levels, body, kind, reference, unique_name)
+ order by n.unique_name`
 
 const updateWorks = `
 with changed as (
