@@ -189,9 +189,10 @@ const stateOf = (batch: Batch, thresholdsOf: (item: ItemNumber) => Thresholds) =
     shelfAsOf: (item, location, asOf) => {
       const shelf = batch.shelves.find((one) => one.item === item && one.location === location && one.asOf === asOf)
       if (shelf === undefined) throw new Error(`nobody asked for the shelf of item ${item} at location ${location} as of ${asOf}`)
-      // From what was loaded, and not from what this batch has made of it: all of that came later.
+      // From what was loaded, and not from what this batch has made of it: all of that came later. And a level that was not there
+      // could not be locked, so that what has moved may be what somebody brought after we had looked.
       const level = loaded.get(levelKey(item, location))
-      return (level === undefined ? 0 : onShelf(level)) - shelf.moved
+      return level === undefined ? 0 : onShelf(level) - shelf.moved
     },
     bought: bought.sum,
   }
