@@ -1,7 +1,22 @@
 // The auditor, audited: it finds nothing where nothing is wrong, and every kind of damage that a hand can do.
 import { expect, test } from 'vitest'
-import { cup, london, tea } from '../../test/support/given.ts'
+import {
+  announceInbound,
+  approveCount,
+  countItems,
+  cup,
+  dispatchTransfer,
+  line,
+  lineAt,
+  london,
+  openCount,
+  planTransfer,
+  receiveInbound,
+  receiveTransfer,
+  tea,
+} from '../../test/support/given.ts'
 import { ask, byCallers, codeOf, expectBooksAgree, freshCell, hold, LEDGER, place, receipt, rowsOf, shopsDay, type Cell } from '../../test/support/ledger.ts'
+import type { Command } from '../domain/decide.ts'
 import { rebuild, ruleCount, verify } from './verify.ts'
 
 test('a day in the shop leaves books that agree', async () => {
@@ -16,16 +31,34 @@ test('a day in the shop leaves books that agree', async () => {
   expect(counts).toEqual(await countsOf(cell))
   // It was a day on which everything happened that can.
   expect(new Set(outcomes.map(codeOf))).toEqual(
-    new Set(['yes', 'insufficient_stock', 'hold_expired', 'hold_already_executed', 'hold_already_released', 'quantity_exceeds_remaining', 'ttl_out_of_range']),
+    new Set([
+      'yes',
+      'insufficient_stock',
+      'hold_expired',
+      'hold_already_executed',
+      'hold_already_released',
+      'quantity_exceeds_remaining',
+      'ttl_out_of_range',
+      'already_announced',
+      'not_in_state',
+      'quantity_exceeds_outstanding',
+    ]),
   )
   const types = await rowsOf<{ type: string }>(cell.pool, 'select distinct e.type from events as e order by e.type')
   expect(types.map((row) => row.type)).toEqual([
+    'count.approved',
+    'count.canceled',
+    'count.counted',
+    'count.opened',
     'hold.canceled',
     'hold.executed',
     'hold.expired',
     'hold.extended',
     'hold.placed',
     'hold.released',
+    'inbound.announced',
+    'inbound.canceled',
+    'inbound.received',
     'stock.adjusted',
     'stock.back',
     'stock.moved',
@@ -33,6 +66,10 @@ test('a day in the shop leaves books that agree', async () => {
     'stock.received',
     'stock.returned',
     'stock.shipped',
+    'transfer.canceled',
+    'transfer.created',
+    'transfer.dispatched',
+    'transfer.received',
   ])
 })
 
@@ -64,6 +101,11 @@ select h.id
   )
   expect(other).toEqual([])
 })
+
+const told = 'a transfer, an inbound shipment or a count is what its last event tells, and stands under its own columns'
+const counts = 'what a transfer or an inbound shipment counts is what its entries say'
+const corrected = 'an approved count has corrected by what it found, and no other count anything'
+const signaled = 'what was told of a level is counted beside it, and is the last that was told'
 
 /** What a hand can do, and the rule that finds it. */
 const damages: readonly (readonly [damage: string, sql: string, rule: string])[] = [
@@ -163,6 +205,81 @@ test('every damage that a hand can do is found', async () => {
   await expectBooksAgree(cell)
 })
 
+const workDamages: readonly (readonly [damage: string, sql: string, rule: string])[] = [
+  ['a transfer is removed', "delete from work_documents where kind = 'transfer'", told],
+  [
+    'a document is made of nothing',
+    'insert into work_documents select gen_random_uuid(), kind, version, status, reference, location_ids, null, levels, body from work_documents limit 1',
+    told,
+  ],
+  ['a document says that more has come', `update work_documents set body = replace(body::text, '"received":1', '"received":2')::json`, told],
+  ['a document is set back to an earlier version', 'update work_documents set version = version - 1 where version > 1', told],
+  ['a document is said to have ended', "update work_documents set status = 'canceled' where status = 'dispatched'", told],
+  ['a document is found under another location', "update work_documents set location_ids = '{7}' where kind = 'count'", told],
+  ['a document locks too little', "update work_documents set levels = '[]' where kind = 'inbound_shipment'", told],
+  ['a document is called otherwise', "update work_documents set reference = 'another'", told],
+  [
+    'an event tells another document',
+    `update events set data = replace(data::text, '"quantity":5', '"quantity":6')::json where type = 'transfer.received'`,
+    told,
+  ],
+  [
+    'units that arrived are said to be another document’s',
+    'update ledger_entries set document_id = gen_random_uuid() where document_kind = 6 and to_state = 1',
+    counts,
+  ],
+  ['a unit more has arrived', 'update ledger_entries set quantity = quantity + 1 where document_kind = 7 and from_state = 6', counts],
+  ['a unit more has left than has come', 'update ledger_entries set quantity = quantity + 1 where to_state = 23', 'nothing rests in transit'],
+  [
+    'document and event agree on more than the entries',
+    `update work_documents set body = replace(body::text, '"received":1', '"received":2')::json; update events set data = replace(data::text, '"received":1', '"received":2')::json`,
+    counts,
+  ],
+  ['a count has corrected by more', 'update ledger_entries set quantity = quantity + 1 where document_kind = 8', corrected],
+  ['a count has corrected nothing', 'delete from ledger_entries where document_kind = 8', corrected],
+  [
+    'a count found something else than it corrected',
+    `update work_documents set body = replace(body::text, '"counted":12', '"counted":11')::json; update events set data = replace(data::text, '"counted":12', '"counted":11')::json`,
+    corrected,
+  ],
+  ['a unit more is on its way', 'update stock_levels set incoming = incoming + 1', 'what is incoming is what documents have outstanding'],
+  ['what is on its way is forgotten', "delete from work_documents where status = 'dispatched'", 'what is incoming is what documents have outstanding'],
+  ['a level forgets what it told', 'update stock_levels set signals = 0', signaled],
+  ['a level is said to be sold out', "update stock_levels set signal = 'out' where signals = 0", signaled],
+  ['a level is no longer said to be sold out', "update stock_levels set signal = 'in_stock' where signal = 'out'", signaled],
+  ['a signal is removed', "delete from events where type = 'stock.out'", signaled],
+  [
+    'a signal is told twice',
+    "insert into events select sequence + 1000, type, subject_kind, subject_id, subject_version + 1, actor, request_id, data, occurred_at from events where type = 'stock.out'",
+    signaled,
+  ],
+]
+
+test('every damage that a hand can do to documents and signals is found', async () => {
+  const cell = await freshCell()
+  const submit = async (command: Command) => expect(codeOf(await cell.stock.submit(ask(command)))).toBe('yes')
+  await submit(receipt([line(tea, 10), line(cup, 1)]))
+  await place(cell.stock, [lineAt(london, cup, 1)])
+  await submit(planTransfer('t1', 5))
+  await submit(dispatchTransfer('t1'))
+  await submit(receiveTransfer('t1', 1))
+  await submit(announceInbound('i1', 7))
+  await submit(receiveInbound('i1', 3))
+  await submit(openCount('c1'))
+  await submit(countItems('c1', 12))
+  await submit(approveCount('c1'))
+  await expectBooksAgree(cell)
+
+  const missed: string[] = []
+  for (const [damage, sql, rule] of workDamages) {
+    const found = await whileDamaged(cell, sql)
+    if (!found.includes(rule)) missed.push(`${damage}: found ${found.join(', ') || 'nothing'}, and not: ${rule}`)
+  }
+
+  expect(missed).toEqual([])
+  await expectBooksAgree(cell)
+})
+
 test('what was found is said so that a person can look for it', async () => {
   const cell = await freshCell()
   await cell.stock.submit(ask(receipt(10)))
@@ -237,7 +354,7 @@ test('an audit keeps nobody waiting, and leaves no connection behind when it fai
 })
 
 const levels = `
-select l.item_id, l.location_id, l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming, l.safety_stock, l.version, l.updated_at
+select l.item_id, l.location_id, l.available, l.held, l.committed, l.damaged, l.quality_control, l.incoming, l.safety_stock, l.signal, l.signals, l.version, l.updated_at
   from stock_levels as l
  order by l.item_id, l.location_id`
 
@@ -253,7 +370,7 @@ select h.sequence, (select count(*) from stock_levels) as levels, (select count(
 
 /** The rules that were broken by a statement which the owner of the tables ran with the triggers off. It is undone afterwards. */
 const whileDamaged = async ({ pool }: Cell, sql: string): Promise<string[]> => {
-  const tables = ['stock_levels', 'holds', 'ledger_entries', 'events', 'idempotency_keys', 'ledger_head', 'documents', 'outbox']
+  const tables = ['stock_levels', 'holds', 'ledger_entries', 'events', 'idempotency_keys', 'ledger_head', 'documents', 'outbox', 'work_documents']
   await pool.query(tables.map((table) => `create table kept_${table} as select * from ${table};`).join('\n'))
   await pool.query('alter table ledger_entries disable trigger user; alter table events disable trigger user;')
   try {

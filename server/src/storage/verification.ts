@@ -115,6 +115,117 @@ select coalesce(d.sequence, e.sequence) as sequence, d.kind, d.id
     says: (row) => (row['id'] === null ? `no document of sequence ${row['sequence']}` : `${row['kind']} ${row['id']} of sequence ${row['sequence']}`),
   },
   {
+    name: 'a transfer, an inbound shipment or a count is what its last event tells, and stands under its own columns',
+    sql: `
+select coalesce(w.id::text, e.subject_id) as id, coalesce(w.kind, e.subject_kind) as kind, w.version, e.sequence
+  from work_documents as w
+  full join (select distinct on (v.subject_kind, v.subject_id) v.subject_kind, v.subject_id, v.subject_version, v.sequence, v.data
+               from events as v
+              where v.subject_kind in ('transfer', 'inbound_shipment', 'count')
+              order by v.subject_kind, v.subject_id, v.subject_version desc) as e
+    on (e.subject_kind, e.subject_id) = (w.kind, w.id::text)
+ where w.id is null
+    or e.sequence is null
+    or e.subject_version <> w.version
+    or (e.data -> (case w.kind when 'inbound_shipment' then 'inbound' else w.kind end))::jsonb <> w.body::jsonb
+    or (w.body ->> 'status', (w.body ->> 'version')::int) <> (w.status, w.version)
+    or (w.body ->> 'reference') is distinct from w.reference
+    or w.location_ids <> case w.kind when 'transfer' then array[(w.body ->> 'from')::int, (w.body ->> 'to')::int] else array[(w.body ->> 'location')::int] end
+    or w.levels::jsonb <> (select coalesce(jsonb_agg(jsonb_build_object('item', l.line -> 'item', 'location', p.location) order by p.place, l.place), '[]')
+                             from unnest(w.location_ids) with ordinality as p (location, place)
+                            cross join json_array_elements(w.body -> 'lines') with ordinality as l (line, place))`,
+    says: (row) =>
+      `${row['kind']} ${row['id']}, version ${row['version']}: ${row['sequence'] === null ? 'no event' : `another one at sequence ${row['sequence']}`}`,
+  },
+  {
+    // Places by their numbers, as codec.ts has them: 1, 4 and 5 are where units arrive, 6 is incoming, 20 and up is outside, 23 is transit.
+    name: 'what a transfer or an inbound shipment counts is what its entries say',
+    sql: `
+select coalesce(l.id, e.document_id) as id, coalesce(l.item, e.item_id) as item, e.begun, e.received, e.gone, e.excess, e.left_source, e.came_back
+  from (select w.id, w.kind, w.status, l.*,
+               w.kind = 'inbound_shipment' or (w.body ->> 'dispatchedAt') is not null as was_on_its_way
+          from work_documents as w
+         cross join json_to_recordset(w.body -> 'lines') as l (item int, quantity bigint, received bigint, missing bigint, withdrawn bigint, excess bigint)
+         where w.kind in ('transfer', 'inbound_shipment')) as l
+  full join (select v.document_id, v.item_id,
+                    coalesce(sum(v.quantity) filter (where v.to_state = 6), 0) as begun,
+                    coalesce(sum(v.quantity) filter (where v.from_state = 6 and v.to_state in (1, 4, 5)), 0) as received,
+                    coalesce(sum(v.quantity) filter (where v.from_state = 6 and v.to_state >= 20), 0) as gone,
+                    coalesce(sum(v.quantity) filter (where v.from_state in (20, 22) and v.to_state in (1, 4, 5)), 0) as excess,
+                    coalesce(sum(v.quantity) filter (where v.from_state = 1 and v.to_state = 23), 0) as left_source,
+                    coalesce(sum(v.quantity) filter (where v.from_state = 23 and v.to_state = 1), 0) as came_back
+               from ledger_entries as v
+              where v.document_kind in (6, 7)
+              group by v.document_id, v.item_id) as e
+    on (e.document_id, e.item_id) = (l.id, l.item)
+ where l.id is null
+    or coalesce(e.begun, 0) <> case when l.was_on_its_way then l.quantity else 0 end
+    or coalesce(e.received, 0) <> l.received
+    or coalesce(e.gone, 0) <> l.missing + l.withdrawn
+    or coalesce(e.excess, 0) <> l.excess
+    or coalesce(e.left_source, 0) <> case when l.kind = 'transfer' then coalesce(e.begun, 0) else 0 end
+    or coalesce(e.came_back, 0) <> case when l.kind = 'transfer' then l.withdrawn else 0 end
+    or least(l.received, l.missing, l.withdrawn, l.excess, l.quantity - l.received - l.missing - l.withdrawn) < 0
+    or (l.status in ('received', 'canceled') and l.was_on_its_way and l.quantity <> l.received + l.missing + l.withdrawn)`,
+    says: (row) =>
+      `document ${row['id']}, item ${row['item']}: its entries say begun ${row['begun']}, received ${row['received']}, gone ${row['gone']}, excess ${row['excess']}, left ${row['left_source']}, came back ${row['came_back']}`,
+  },
+  {
+    name: 'an approved count has corrected by what it found, and no other count anything',
+    sql: `
+select coalesce(l.id, e.document_id) as id, coalesce(l.item, e.item_id) as item, coalesce(l.found, 0) as found, coalesce(e.corrected, 0) as corrected
+  from (select w.id, l.item, case when w.status = 'approved' then l.counted - l.expected else 0 end as found
+          from work_documents as w
+         cross join json_to_recordset(w.body -> 'lines') as l (item int, counted bigint, expected bigint)
+         where w.kind = 'count') as l
+  full join (select v.document_id, v.item_id, sum(case when v.to_state = 1 then v.quantity else 0 end - case when v.from_state = 1 then v.quantity else 0 end) as corrected
+               from ledger_entries as v
+              where v.document_kind = 8
+              group by v.document_id, v.item_id) as e
+    on (e.document_id, e.item_id) = (l.id, l.item)
+ where coalesce(l.found, 0) <> coalesce(e.corrected, 0)`,
+    says: (row) => `count ${row['id']}, item ${row['item']}: found ${row['found']}, corrected ${row['corrected']}`,
+  },
+  {
+    name: 'what is incoming is what documents have outstanding',
+    sql: `
+select coalesce(l.item_id, w.item) as item, coalesce(l.location_id, w.location) as location, coalesce(l.incoming, 0) as incoming, coalesce(w.outstanding, 0) as outstanding
+  from stock_levels as l
+  full join (select i.item, coalesce((d.body ->> 'to')::int, (d.body ->> 'location')::int) as location, sum(i.quantity - i.received - i.missing - i.withdrawn) as outstanding
+               from work_documents as d
+              cross join json_to_recordset(d.body -> 'lines') as i (item int, quantity bigint, received bigint, missing bigint, withdrawn bigint)
+              where d.status in ('dispatched', 'announced')
+              group by 1, 2) as w
+    on (l.item_id, l.location_id) = (w.item, w.location)
+ where coalesce(l.incoming, 0) <> coalesce(w.outstanding, 0)`,
+    says: (row) => `item ${row['item']} at location ${row['location']}: incoming ${row['incoming']}, by documents ${row['outstanding']}`,
+  },
+  {
+    name: 'nothing rests in transit',
+    sql: `
+select e.sequence, e.item_id as item, sum(case when e.to_state = 23 then e.quantity else -e.quantity end) as left_there
+  from ledger_entries as e
+ where e.from_state = 23 or e.to_state = 23
+ group by e.sequence, e.item_id
+having sum(case when e.to_state = 23 then e.quantity else -e.quantity end) <> 0`,
+    says: (row) => `item ${row['item']}: ${row['left_there']} after sequence ${row['sequence']}`,
+  },
+  {
+    name: 'what was told of a level is counted beside it, and is the last that was told',
+    sql: `
+select coalesce(l.item_id || '@' || l.location_id, e.subject_id) as level, l.signal, l.signals, e.events, e.signal as told
+  from stock_levels as l
+  full join (select distinct on (v.subject_id) v.subject_id, count(*) over (partition by v.subject_id) as events, v.data -> 'level' ->> 'signal' as signal
+               from events as v
+              where v.subject_kind = 'stock_level'
+              order by v.subject_id, v.subject_version desc) as e
+    on e.subject_id = l.item_id || '@' || l.location_id
+ where coalesce(l.signals, 0) <> coalesce(e.events, 0)
+    or (e.signal is not null and l.signal is distinct from e.signal and not (e.signal = 'low' and l.signal = 'in_stock'))
+    or (e.signal is null and l.signal <> 'in_stock')`,
+    says: (row) => `level ${row['level']}: ${row['signal']}, told ${row['signals']} times; ${row['events']} events, the last says ${row['told']}`,
+  },
+  {
     name: 'what is still to be told has no gap and ends at the head',
     sql: `
 select o.first_sequence, o.last_sequence, o.next_sequence
@@ -211,7 +322,7 @@ const check = async (connection: Connection, { name, sql, says }: Rule): Promise
 
 /**
  * Makes the levels anew from nothing but the entries, while nobody else writes. Answers what was different before.
- * Safety stock is no movement, so it stays as it was.
+ * Safety stock is no movement, so it stays as it was; and so does what was told of a level, or its events say it where the level was gone.
  */
 export const rebuildLevels = async (connection: Connection): Promise<{ levels: number; changed: number }> => {
   await connection.query('lock table stock_levels in exclusive mode')
@@ -224,14 +335,20 @@ export const rebuildLevels = async (connection: Connection): Promise<{ levels: n
     rows: [{ changed }],
   } = await connection.query(`
 with folded as materialized (select ${folded} from ledger_entries as e group by e.item_id, e.location_id),
+told as (
+  select distinct on (v.subject_id) v.subject_id, (count(*) over (partition by v.subject_id))::int as signals, v.data -> 'level' ->> 'signal' as signal
+    from events as v
+   where v.subject_kind = 'stock_level'
+   order by v.subject_id, v.subject_version desc),
 gone as (
   delete from stock_levels as l
    where not exists (select from folded as f where (f.item, f.location) = (l.item_id, l.location_id))
   returning 1),
 written as (
-  insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, reorder_point, version, updated_at)
-  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, coalesce((select i.safety_stock from items as i where i.id = f.item), 0), (select i.reorder_point from items as i where i.id = f.item), f.version, to_timestamp(f."updatedAt"::float8 / 1000)
+  insert into stock_levels as l (item_id, location_id, available, held, committed, damaged, quality_control, incoming, safety_stock, reorder_point, version, updated_at, signal, signals)
+  select f.item, f.location, f.available, f.held, f.committed, f.damaged, f.quality_control, f.incoming, coalesce((select i.safety_stock from items as i where i.id = f.item), 0), (select i.reorder_point from items as i where i.id = f.item), f.version, to_timestamp(f."updatedAt"::float8 / 1000), t.signal, coalesce(t.signals, 0)
     from folded as f
+    left join told as t on t.subject_id = f.item || '@' || f.location
   on conflict (item_id, location_id) do update
      set available = excluded.available, held = excluded.held, committed = excluded.committed, damaged = excluded.damaged,
          quality_control = excluded.quality_control, incoming = excluded.incoming, version = excluded.version, updated_at = excluded.updated_at

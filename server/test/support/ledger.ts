@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, vi } from 'vitest'
 import type { Command } from '../../src/domain/decide.ts'
 import type { ExecuteHold, Hold, Line, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
-import type { Uuid } from '../../src/domain/ids.ts'
+import type { LocationNumber, Uuid } from '../../src/domain/ids.ts'
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
 import { noThresholds } from '../../src/domain/level.ts'
 import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
@@ -152,12 +152,15 @@ export const shopsDay = async (stock: Ledger, { seed, commands }: { readonly see
   const locations = [london, paris]
   const adjustable = ['available', 'quality_control', 'damaged'] as const
   const holds: Uuid[] = []
+  const works: { readonly id: Uuid; readonly type: Command['type'] }[] = []
   const lines = (most: number): Line[] => Array.from({ length: chance.between(1, 2) }, () => line(chance.pick(items), chance.between(1, most)))
   const noted = { reference: null, metadata: {} }
 
   const next = (): Command => {
-    const what = chance.below(100)
     const location = chance.pick(locations)
+    const work = chance.chance(0.25) ? workCommand(location) : undefined
+    if (work !== undefined) return work
+    const what = chance.below(100)
     if (what < 15) return receipt(lines(20), { location })
     if (what < 50 || holds.length === 0) {
       const wanted = lines(4).map((one) => ({ ...one, location: chance.chance(0.3) ? null : location }))
@@ -182,10 +185,52 @@ export const shopsDay = async (stock: Ledger, { seed, commands }: { readonly see
     return moves.length === 0 ? receipt(lines(9), { location }) : { type: 'AdjustStock', id: newId(), location, reason: 'count', lines: moves, ...noted }
   }
 
+  const workCommand = (location: LocationNumber): Command => {
+    const open = works.length > 0 && chance.chance(0.6) ? chance.pick(works.slice(-6)) : undefined
+    const arrival = {
+      lines: chance.chance(0.5) ? null : lines(3).map((one) => ({ ...one, to: chance.pick(adjustable) })),
+      close: chance.chance(0.2),
+      acceptExcess: chance.chance(0.3),
+    }
+    if (open === undefined) {
+      const to = location === london ? paris : london
+      return chance.pick<() => Command>([
+        () => ({ type: 'PlanTransfer', id: newId(), from: location, to, lines: lines(5), ...noted }),
+        () => ({
+          type: 'AnnounceInbound',
+          id: newId(),
+          supplier: 'acme',
+          location,
+          expectedAt: null,
+          lines: lines(9),
+          unique: digest(`${chance.below(30)}`),
+          ...noted,
+        }),
+        () => ({ type: 'OpenCount', id: newId(), location: london, items: null, ...noted }),
+      ])()
+    }
+    const { id, type } = open
+    if (type === 'PlanTransfer')
+      return chance.pick<() => Command>([
+        () => ({ type: 'DispatchTransfer', id }),
+        () => ({ type: 'DispatchTransfer', id }),
+        () => ({ type: 'ReceiveTransfer', id, ...arrival }),
+        () => ({ type: 'ReceiveTransfer', id, ...arrival }),
+        () => ({ type: 'CancelTransfer', id }),
+      ])()
+    if (type === 'AnnounceInbound') return chance.chance(0.8) ? { type: 'ReceiveInbound', id, ...arrival } : { type: 'CancelInbound', id }
+    return chance.pick<() => Command>([
+      () => ({ type: 'CountItems', id, location: london, lines: lines(9).map((one) => ({ ...one, asOf: chance.chance(0.5) ? null : chance.below(50) })) }),
+      () => ({ type: 'ApproveCount', id }),
+      () => ({ type: 'CancelCount', id }),
+    ])()
+  }
+
   return byCallers(8, commands, async (n) => {
     const command = next()
     const outcome = await stock.submit(ask(command, chance.chance(0.8) ? { key: `${seed}: ${n}` } : {}))
     if (outcome.ok && command.type === 'PlaceHold') holds.push(command.id)
+    if (outcome.ok && (command.type === 'PlanTransfer' || command.type === 'AnnounceInbound' || command.type === 'OpenCount')) works.push(command)
     return outcome
   })
 }
