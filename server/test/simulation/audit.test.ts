@@ -1,13 +1,16 @@
 // An auditor that never objects is no auditor. So for each of its rules the evidence of a faultless history is forged, and it must object.
 import { beforeAll, expect, test } from 'vitest'
 import type { Hold } from '../../src/domain/hold.ts'
+import type { Rejection } from '../../src/domain/rejection.ts'
+import type { TransferLine } from '../../src/domain/transfer.ts'
+import { instant } from '../../src/domain/instant.ts'
 import { audit, rules, type Evidence, type Rule } from './audit.ts'
 import type { EventRow } from './database.ts'
-import type { Attempt, Operation } from './history.ts'
+import type { Asked, Attempt, Operation } from './history.ts'
 import { run } from './simulation.ts'
 
 /** Histories from which the forger chooses: not everything happens in each of them. */
-const HISTORIES = 40
+const HISTORIES = 150
 
 const faultless: Evidence[] = []
 beforeAll(async () => {
@@ -17,6 +20,54 @@ beforeAll(async () => {
     faultless.push(evidence)
   }
 })
+
+/** The effect stands, and something else was asked for. */
+const askedOtherwise = (
+  wishes: readonly (readonly [what: string, type: string, wish: (command: Asked) => Asked | false])[],
+): (readonly [string, Rule, Forger])[] =>
+  wishes.map(([what, type, wish]) => [
+    what,
+    'the effect is what was asked',
+    (evidence) =>
+      [...evidence.rows.events.values()].some((event) => {
+        const index =
+          event.type === type ? evidence.history.operations.findIndex(({ attempts }) => attempts.some(({ requestId }) => requestId === event.requestId)) : -1
+        const operation = evidence.history.operations[index]
+        const otherwise = operation === undefined ? false : wish(operation.command)
+        if (operation === undefined || otherwise === false) return false
+        evidence.history.operations[index] = { ...operation, command: otherwise }
+        return true
+      }),
+  ])
+
+type Refused<Code> = Extract<Rejection, { code: Code }>
+const isRefusedFor =
+  (code: Rejection['code']) =>
+  ({ outcome }: Attempt): boolean =>
+    outcome?.ok === false && !outcome.replayed && outcome.rejection.code === code
+
+/** Another refusal in the place of the first of that kind. */
+const changeRefusal = <Code extends Rejection['code']>(
+  { operations }: Evidence['history'],
+  code: Code,
+  forge: (rejection: Refused<Code>) => Rejection,
+): boolean =>
+  operations.some(({ attempts }) =>
+    change(
+      attempts,
+      isRefusedFor(code),
+      (attempt): Attempt =>
+        attempt.outcome?.ok === false ? { ...attempt, outcome: { ...attempt.outcome, rejection: forge(attempt.outcome.rejection as Refused<Code>) } } : attempt, // of that code
+    ),
+  )
+
+const withLines = (event: EventRow, forge: (line: TransferLine) => TransferLine): EventRow =>
+  event.data.kind === 'transfer'
+    ? { ...event, data: { ...event.data, transfer: { ...event.data.transfer, lines: event.data.transfer.lines.map(forge) } } }
+    : event
+
+const hasEffect = ({ attempts }: Operation, { events }: Evidence['rows']): boolean =>
+  [...events.values()].some((event) => attempts.some(({ requestId }) => requestId === event.requestId))
 
 /** Forges the evidence, or says that there is nothing of that kind in this history. */
 type Forger = (evidence: Evidence) => boolean | { thresholdsOf: Evidence['thresholdsOf'] }
@@ -297,12 +348,12 @@ const forgeries: readonly (readonly [what: string, Rule, Forger])[] = [
     'nobody is refused while dead holds have enough',
     ({ history, rows }) => {
       for (const [sequence, event] of rows.events)
-        if (event.data.kind === 'hold')
-          rows.events.set(sequence, { ...event, data: { kind: 'hold', hold: { ...event.data.hold, expiresAt: event.data.hold.createdAt } } })
+        if (event.data.kind === 'hold') rows.events.set(sequence, { ...event, data: { kind: 'hold', hold: { ...event.data.hold, expiresAt: instant(0) } } })
       return history.operations.some(({ attempts }) =>
         attempts.some(
           ({ outcome }) =>
             outcome?.ok === false &&
+            !outcome.replayed &&
             outcome.rejection.code === 'insufficient_stock' &&
             outcome.rejection.shortages.some(({ location, held }) => location !== null && held > 0),
         ),
@@ -339,6 +390,233 @@ const forgeries: readonly (readonly [what: string, Rule, Forger])[] = [
           ),
       ),
   ],
+  [
+    'a unit that left never came to its other end',
+    'nothing rests in transit',
+    ({ rows }) =>
+      change(
+        rows.entries,
+        ({ to }) => to === 'transit',
+        (entry) => ({ ...entry, quantity: entry.quantity + 1 }),
+      ),
+  ],
+  [
+    'a transfer says that more has come than its entries say',
+    'a document is what its entries say',
+    ({ rows }) =>
+      replace(
+        rows.events,
+        ({ type }) => type === 'transfer.received',
+        (event) => withLines(event, (line) => ({ ...line, received: line.received + 1 })),
+      ),
+  ],
+  [
+    'units of a shipment were put down to another',
+    'a document is what its entries say',
+    ({ rows }) =>
+      change(
+        rows.entries,
+        ({ document, from }) => document.kind === 'inbound_shipment' && from === 'incoming',
+        (entry) => ({ ...entry, document: { ...entry.document, id: uuidOfNobody } }),
+      ),
+  ],
+  [
+    'a document was written over',
+    'a document is what its entries say',
+    ({ rows }) =>
+      replace(
+        rows.works,
+        () => true,
+        (work) => ({ ...work, reference: 'another' }),
+      ),
+  ],
+  ['a document is gone', 'a document is what its entries say', ({ rows }) => rows.works.delete([...rows.works.keys()][0] ?? uuidOfNobody)],
+  [
+    'a shipment was received after it had ended',
+    'a document is what its entries say',
+    ({ rows }) => {
+      const ended = find(
+        rows.events.values(),
+        ({ data, type }) => type === 'inbound.received' && data.kind === 'inbound_shipment' && data.inbound.status === 'received',
+      )
+      if (ended?.data.kind !== 'inbound_shipment') return false
+      const again = { ...ended.data.inbound, version: ended.data.inbound.version + 1 }
+      rows.head.sequence += 1
+      rows.works.set(again.id, again)
+      rows.events.set(rows.head.sequence, {
+        ...ended,
+        sequence: rows.head.sequence,
+        subject: { ...ended.subject, version: again.version },
+        data: { kind: 'inbound_shipment', inbound: again },
+      })
+      return true
+    },
+  ],
+  [
+    'a level waits for more than was announced',
+    'what is incoming is what is outstanding',
+    ({ rows }) =>
+      replace(
+        rows.levels,
+        () => true,
+        (level) => ({ ...level, incoming: level.incoming + 1 }),
+      ),
+  ],
+  [
+    'two shipments had one name',
+    'a name belongs to one document',
+    ({ history, rows }) => {
+      const named = history.operations
+        .filter(({ command }) => command.type === 'AnnounceInbound' && command.unique !== null)
+        .filter((operation) => hasEffect(operation, rows))
+      const [first, second] = named
+      if (first?.command.type !== 'AnnounceInbound' || second?.command.type !== 'AnnounceInbound') return false
+      history.operations[history.operations.indexOf(second)] = { ...second, command: { ...second.command, unique: first.command.unique } }
+      return true
+    },
+  ],
+  [
+    'a name that was free was refused',
+    'a name belongs to one document',
+    ({ history }) => changeRefusal(history, 'already_announced', (rejection) => ({ ...rejection, id: uuidOfNobody })),
+  ],
+  [
+    'a counter was told that the books had a unit more',
+    'a count corrects by what was missed when it was counted',
+    ({ rows }) =>
+      replace(
+        rows.events,
+        ({ type }) => type === 'count.counted',
+        (event) =>
+          event.data.kind === 'count'
+            ? {
+                ...event,
+                data: {
+                  ...event.data,
+                  count: { ...event.data.count, lines: event.data.count.lines.map((line) => ({ ...line, expected: line.expected + 1 })) },
+                },
+              }
+            : event,
+      ),
+  ],
+  [
+    'an approval corrected by a unit more than was missed',
+    'a count corrects by what was missed when it was counted',
+    ({ rows }) =>
+      change(
+        rows.entries,
+        ({ document }) => document.kind === 'count',
+        (entry) => ({ ...entry, quantity: entry.quantity + 1 }),
+      ),
+  ],
+  [
+    'a customer was to have less',
+    'no customer has more than the limit',
+    (evidence) =>
+      withEffect(
+        evidence,
+        ({ data, type }) => type === 'hold.placed' && data.kind === 'hold' && data.hold.customer !== null,
+        (operation) =>
+          change(
+            evidence.history.operations,
+            (one) => one === operation,
+            (one): Operation =>
+              one.command.type === 'PlaceHold'
+                ? { ...one, command: { ...one.command, purchaseLimits: one.command.lines.map(({ item }) => ({ item, quantity: 0, windowMs: 60_000 })) } }
+                : one,
+          ),
+      ),
+  ],
+  [
+    'a customer was refused who could have had more',
+    'a refusal for a limit was true',
+    ({ history }) =>
+      history.operations.some((operation, index) => {
+        const { command, attempts } = operation
+        if (command.type !== 'PlaceHold' || !attempts.some(isRefusedFor('purchase_limit_exceeded'))) return false
+        history.operations[index] = {
+          ...operation,
+          command: { ...command, purchaseLimits: command.purchaseLimits.map((limit) => ({ ...limit, quantity: 1_000 })) },
+        }
+        return true
+      }),
+  ],
+  [
+    'nobody was told that an item was sold out',
+    'every signal is true and none is missing',
+    ({ rows }) => rows.events.delete(find(rows.events.values(), ({ type }) => type === 'stock.out')?.sequence ?? 0),
+  ],
+  [
+    'an item was said to be low that was out',
+    'every signal is true and none is missing',
+    ({ rows }) =>
+      replace(
+        rows.events,
+        ({ type }) => type === 'stock.out',
+        (event) => ({ ...event, type: 'stock.low' }),
+      ),
+  ],
+  [
+    'a level forgot what it had told',
+    'every signal is true and none is missing',
+    ({ rows }) =>
+      replace(
+        rows.levels,
+        ({ signals }) => signals > 0,
+        (level) => ({ ...level, signals: level.signals - 1 }),
+      ),
+  ],
+  [
+    'a document was said to be what it never was',
+    'a refusal tells the truth about its document',
+    ({ history }) => changeRefusal(history, 'not_in_state', (rejection) => ({ ...rejection, status: 'lost' })),
+  ],
+  [
+    'more was said to be outstanding than was',
+    'a refusal tells the truth about its document',
+    ({ history }) => changeRefusal(history, 'quantity_exceeds_outstanding', (rejection) => ({ ...rejection, remaining: rejection.remaining + 0.5 })),
+  ],
+  [
+    'an item was said not to be counted that was',
+    'a refusal tells the truth about its document',
+    ({ history, rows }) =>
+      changeRefusal(history, 'not_in_count', (rejection) => {
+        const count = rows.works.get(rejection.id)
+        return { ...rejection, item: (count?.kind === 'count' ? count.items?.[0] : undefined) ?? rejection.item }
+      }),
+  ],
+  [
+    'a document was said not to be there',
+    'a refusal tells the truth about its document',
+    ({ history }) => changeRefusal(history, 'not_in_state', ({ kind, id }) => ({ code: 'work_not_found', kind, id })),
+  ],
+  ...askedOtherwise([
+    ['a transfer went somewhere else than was wanted', 'transfer.created', (command) => command.type === 'PlanTransfer' && { ...command, from: command.to }],
+    ['another transfer was to be dispatched', 'transfer.dispatched', (command) => command.type === 'DispatchTransfer' && { ...command, id: uuidOfNobody }],
+    ['less was wanted than arrived', 'transfer.received', (command) => command.type === 'ReceiveTransfer' && { ...command, lines: [] }],
+    ['a plan was to be kept', 'transfer.canceled', (command) => command.type === 'CancelTransfer' && { type: 'DispatchTransfer', id: command.id }],
+    ['a shipment was announced to another place', 'inbound.announced', (command) => command.type === 'AnnounceInbound' && { ...command, supplier: 'another' }],
+    [
+      'more was wanted than came with a shipment',
+      'inbound.received',
+      (command) =>
+        command.type === 'ReceiveInbound' &&
+        command.lines !== null && { ...command, lines: command.lines.map((line) => ({ ...line, quantity: line.quantity + 1 })) },
+    ],
+    [
+      'a shipment was to be received',
+      'inbound.canceled',
+      (command) => command.type === 'CancelInbound' && { ...command, type: 'ReceiveInbound', lines: null, close: false, acceptExcess: false },
+    ],
+    ['other items were to be counted', 'count.opened', (command) => command.type === 'OpenCount' && { ...command, items: [] }],
+    [
+      'more was counted than was written down',
+      'count.counted',
+      (command) => command.type === 'CountItems' && { ...command, lines: command.lines.map((line) => ({ ...line, quantity: line.quantity + 1 })) },
+    ],
+    ['a count was to be canceled', 'count.approved', (command) => command.type === 'ApproveCount' && { type: 'CancelCount', id: command.id }],
+    ['a count was to be approved', 'count.canceled', (command) => command.type === 'CancelCount' && { type: 'ApproveCount', id: command.id }],
+  ]),
 ]
 
 test.each(forgeries)('the auditor notices that %s', (_, rule, forge) => {

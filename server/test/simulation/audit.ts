@@ -5,6 +5,18 @@ import type { ItemNumber, Uuid } from '../../src/domain/ids.ts'
 import type { Thresholds } from '../../src/domain/level.ts'
 import type { Shortage } from '../../src/domain/rejection.ts'
 import type { LedgerOutcome } from '../../src/ledger/ledger.ts'
+import {
+  checkCounts,
+  checkLimits,
+  checkNames,
+  checkSignals,
+  checkWorkRefusal,
+  isShortAsSaid,
+  isWorkAsAsked,
+  replayWorks,
+  rulesOfWork,
+  type Works,
+} from './audit-work.ts'
 import type { EntryRow, EventRow, Reading, Rows } from './database.ts'
 import { isDefinite, type Asked, type Attempt, type History, type Operation } from './history.ts'
 
@@ -46,6 +58,7 @@ export const rules = [
   'nobody is refused while dead holds have enough',
   'a refusal tells the truth about its hold',
   'a dry run has no effect',
+  ...rulesOfWork,
 ] as const
 export type Rule = (typeof rules)[number]
 export type Violation = { readonly rule: Rule; readonly what: string }
@@ -58,21 +71,28 @@ export const audit = (evidence: Evidence): Violation[] => {
   const time = timeOf(evidence.readings)
   const levels = replayLevels(evidence, require)
   const holds = replayHolds(evidence, require)
+  const works = replayWorks(evidence, levels, require)
   compareRows(evidence, levels, holds, require)
   checkSequences(evidence, require)
   const effects = checkKeys(evidence, require)
   for (const operation of evidence.history.operations) {
     const effect = effects.get(operation)
-    if (effect) checkEffect(operation, effect, evidence, holds, time, require)
-    for (const attempt of operation.attempts)
-      if (isDefinite(attempt.outcome)) checkAnswer(operation, attempt, attempt.outcome, evidence, levels, holds, time, require)
+    if (effect) checkEffect(operation, effect, evidence, holds, works, time, require)
+    for (const attempt of operation.attempts) {
+      if (isDefinite(attempt.outcome)) checkAnswer(operation, attempt, attempt.outcome, evidence, levels, holds, works, time, require)
+      checkWorkRefusal(operation, attempt, works, time, require)
+    }
   }
+  checkCounts(works, levels, effects, require)
+  checkLimits(evidence, holds, effects, time, require)
+  checkSignals(evidence, levels, require)
+  checkNames(evidence, effects, require)
   checkOrderOfLevels(evidence, levels, effects, require)
   checkOrderOfAll(evidence, effects, require)
   return violations
 }
 
-type Require = (rule: Rule, holds: boolean, what: () => string) => void
+export type Require = (rule: Rule, holds: boolean, what: () => string) => void
 
 // Levels
 
@@ -89,7 +109,7 @@ type LevelHistory = {
   readonly madeBy: number[]
   readonly entries: EntryRow[]
 }
-type Levels = ReadonlyMap<string, LevelHistory>
+export type Levels = ReadonlyMap<string, LevelHistory>
 
 const copyOf = (counts: Counts): Counts => ({ ...counts })
 const isState = (place: string): place is State => (states as readonly string[]).includes(place)
@@ -159,7 +179,7 @@ type LineCounts = {
   readonly released: number
   readonly returned: number
 }
-type Holds = ReadonlyMap<string, HoldHistory>
+export type Holds = ReadonlyMap<string, HoldHistory>
 
 const noLine = { held: 0, committed: 0, shipped: 0, released: 0, returned: 0 }
 
@@ -334,7 +354,7 @@ const checkSequences = ({ rows, history }: Evidence, require: Require) => {
 
 // Keys
 
-type Effects = ReadonlyMap<Operation, EventRow>
+export type Effects = ReadonlyMap<Operation, EventRow>
 
 /** Each operation's effect: the event whose request it was. What the ledger does by itself on the way is nobody's. */
 const checkKeys = ({ rows, history }: Evidence, require: Require): Effects => {
@@ -385,7 +405,15 @@ const isEqual = (a: unknown, b: unknown) => a === b || JSON.stringify(a) === JSO
 
 // Effects
 
-const checkEffect = ({ number, command, attempts }: Operation, event: EventRow, { rows }: Evidence, holds: Holds, time: Time, require: Require) => {
+const checkEffect = (
+  { number, command, attempts }: Operation,
+  event: EventRow,
+  { rows }: Evidence,
+  holds: Holds,
+  works: Works,
+  time: Time,
+  require: Require,
+) => {
   const invokedAt = attempts[0]?.invokedAt ?? 0
   const heard = attempts.filter(({ outcome }) => outcome?.ok).map(({ completedAt }) => completedAt ?? Number.POSITIVE_INFINITY)
   const completedAt = Math.min(Number.POSITIVE_INFINITY, ...heard)
@@ -398,11 +426,11 @@ const checkEffect = ({ number, command, attempts }: Operation, event: EventRow, 
     require('an execution is granted only before the expiry', askedAt < expiresAt, () =>
       `operation ${number} was asked for at ${askedAt}, ${askedAt - expiresAt} ms after hold ${command.id} expired, and granted by #${event.sequence}`)
   }
-  require('the effect is what was asked', isAsAsked(command, event, rows, holds), () =>
+  require('the effect is what was asked', isAsAsked(command, event, rows, holds, works), () =>
     `operation ${number} asked ${JSON.stringify(command)} and made #${event.sequence} ${event.type} ${JSON.stringify(event.data)}`)
 }
 
-const isAsAsked = (command: Asked, event: EventRow, { entries: all }: Rows, holds: Holds): boolean => {
+const isAsAsked = (command: Asked, event: EventRow, { entries: all }: Rows, holds: Holds, works: Works): boolean => {
   const moved = (item: number, from: string, to: string, location?: number): number => {
     let sum = 0
     for (const entry of all)
@@ -425,6 +453,7 @@ const isAsAsked = (command: Asked, event: EventRow, { entries: all }: Rows, hold
       const { lines, mode } = command
       const short = event.data.kind === 'hold' ? event.data.hold.shortages.length : 0
       if (event.type !== 'hold.placed' || (mode === 'all_or_nothing' && short > 0)) return false
+      if (event.data.kind !== 'hold' || event.data.hold.customer !== command.customer) return false
       return (
         lines.every(({ item }) => {
           const got = moved(item, 'available', 'held')
@@ -479,7 +508,7 @@ const isAsAsked = (command: Asked, event: EventRow, { entries: all }: Rows, hold
     case 'AdjustStock':
       return command.lines.every(({ item, quantity, from, to }) => moved(item, from, to, command.location) === quantity)
     default:
-      return false
+      return isWorkAsAsked(command, event, works) === true
   }
 }
 
@@ -492,6 +521,7 @@ const checkAnswer = (
   { rows }: Evidence,
   levels: Levels,
   holds: Holds,
+  works: Works,
   time: Time,
   require: Require,
 ) => {
@@ -518,13 +548,13 @@ const checkAnswer = (
 
   if (outcome.ok) {
     const shortages = outcome.answer.kind === 'hold' && outcome.answer.hold.version === 1 && command.type === 'PlaceHold' ? outcome.answer.hold.shortages : []
-    for (const shortage of shortages) checkShortage(command, attempt, shortage, levels, holds, time, require, outcome.replayed)
+    for (const shortage of shortages) checkShortage(command, attempt, shortage, levels, holds, works, time, require, outcome.replayed)
     return
   }
   const { rejection } = outcome
   if (rejection.code === 'insufficient_stock') {
     require('a shortage is what the level of its version had', rejection.shortages.length > 0, say)
-    for (const shortage of rejection.shortages) checkShortage(command, attempt, shortage, levels, holds, time, require, outcome.replayed)
+    for (const shortage of rejection.shortages) checkShortage(command, attempt, shortage, levels, holds, works, time, require, outcome.replayed)
   }
   if (outcome.replayed) return
   if (rejection.code === 'version_conflict')
@@ -573,6 +603,7 @@ const checkShortage = (
   shortage: Shortage,
   levels: Levels,
   holds: Holds,
+  works: Works,
   time: Time,
   require: Require,
   replayed: boolean,
@@ -604,7 +635,9 @@ const checkShortage = (
       line.from !== 'shrinkage' &&
       counts[line.from] === available &&
       line.quantity === requested, () => `${says()}, but the level had ${JSON.stringify(counts)}`)
-  }
+  } else
+    require('a shortage is what the level of its version had', isShortAsSaid(command, shortage, works, counts), () =>
+      `${says()}, but the level had ${JSON.stringify(counts)}, or the document asked for something else`)
 
   // Whoever was refused could have had what dead holds still held: they died before the request was made.
   if (replayed || level === undefined || completedAt === null) return
@@ -712,7 +745,7 @@ const spanOf = ({ attempts }: Operation): { readonly invokedAt: number; readonly
 })
 
 /** What the database's clock can have said. Time that was reached stays reached, though the clock is set back. */
-type Time = {
+export type Time = {
   /** The least that it said between two moments, not counting what had been reached before. */
   earliest(from: number, to: number): number
   /** The most that it had said up to a moment. */

@@ -1,9 +1,14 @@
 // Simulated callers: they place holds and do everything else to them, their own and each other's, ask again with the same key
 // while they do not know, and meet on purpose at the instant at which a hold expires.
 import type { AdjustmentLine } from '../../src/domain/adjustment.ts'
-import type { Hold, Line, WantedLine } from '../../src/domain/hold.ts'
+import type { DocumentAnswer } from '../../src/domain/event.ts'
+import type { Hold, Line, PlaceHold, WantedLine } from '../../src/domain/hold.ts'
 import { itemNumber, locationNumber, type ItemNumber, type LocationNumber, type Uuid } from '../../src/domain/ids.ts'
 import { levelKey } from '../../src/domain/level.ts'
+import type { Transfer } from '../../src/domain/transfer.ts'
+import type { InboundShipment } from '../../src/domain/inbound-shipment.ts'
+import type { Count } from '../../src/domain/count.ts'
+import type { ArrivedLine } from '../../src/domain/arrival.ts'
 import type { Strategy } from '../../src/domain/sourcing.ts'
 import type { LedgerOutcome } from '../../src/ledger/ledger.ts'
 import type { Clock } from './clock.ts'
@@ -52,7 +57,16 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
   const plenty = random.pick([3, 8, 20])
   const shortestTtlMs = random.pick([20, 60, 300])
   const raceChance = random.pick([0, 0.2, 0.5])
+  // In some histories a customer may have only so much, and in some of those soon again.
+  const limit = random.pick([null, null, 2, 3, 6])
+  const windowMs = random.pick([200, 2_000, 60_000])
+  const workChance = random.pick([0.1, 0.25, 0.5])
   const holds = new Map<Uuid, Hold>()
+  const transfers = new Map<Uuid, Transfer>()
+  const inbounds = new Map<Uuid, InboundShipment>()
+  const counts = new Map<Uuid, Count>()
+  /** The latest sequence that anybody was answered: what a counter writes down before he goes to the shelf. */
+  let seen = 0
   const versions = new Map<number, number>()
   let left = random.between(OPERATIONS.least, OPERATIONS.most)
   let underWay = 0
@@ -130,20 +144,36 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
   }
 
   /** The server makes a new document's id each time that it is asked; whoever asks with the same key gets the first. */
-  const withId = (command: Asked): Asked => ('lines' in command && command.type !== 'ExecuteHold' ? { ...command, id: uuid(2) } : command)
+  const withId = (command: Asked): Asked => (command.id === UNMADE ? { ...command, id: uuid(2) } : command)
 
   const note = ({ number, command, dryRun }: Operation, { requestId, outcome, key }: Attempt) => {
     trace.mark(number, outcome === null ? 0 : outcome.sequence + 1)
     trace.say(() => `client heard ${requestId} ${command.type} key ${key.slice(-4)}: ${said(outcome)}`)
     if (outcome === null) return tally.add('not known')
     if (outcome.replayed) tally.add('replayed')
+    seen = Math.max(seen, outcome.sequence)
     if (outcome.ok) {
       tally.add(dryRun ? 'dry runs' : 'acknowledged')
-      if (outcome.answer.kind === 'hold' && !dryRun) learn(outcome.answer.hold)
+      if (!dryRun) learnOf(outcome.answer)
     } else if (outcome.rejection.code === 'insufficient_stock') tally.add('refused for stock')
     else if (outcome.rejection.code === 'idempotency_key_reused') tally.add('key reused')
+    else if (outcome.rejection.code === 'purchase_limit_exceeded') tally.add('refused for a limit')
+    else if (outcome.rejection.code === 'already_announced') tally.add('refused for a name')
+    else if (outcome.rejection.code === 'quantity_exceeds_outstanding') tally.add('refused for too much')
+    else if (outcome.rejection.code === 'not_in_state') tally.add('refused for a state')
     else if (outcome.rejection.code === 'overloaded' || outcome.rejection.code === 'unavailable') tally.add('not taken')
     else tally.add('refused otherwise')
+  }
+
+  const learnOf = (answer: DocumentAnswer) => {
+    if (answer.kind === 'hold') learn(answer.hold)
+    if (answer.kind === 'transfer') learnWork(transfers, answer.transfer)
+    if (answer.kind === 'inbound_shipment') learnWork(inbounds, answer.inbound)
+    if (answer.kind === 'count') learnWork(counts, answer.count)
+  }
+
+  const learnWork = <Some extends { readonly id: Uuid; readonly version: number }>(works: Map<Uuid, Some>, work: Some) => {
+    if ((works.get(work.id)?.version ?? 0) < work.version) works.set(work.id, work)
   }
 
   const learn = (hold: Hold) => {
@@ -175,7 +205,7 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
       const kind = random.fraction()
       if (kind < 0.08) await look()
       else if (kind < 0.13 && history.operations.length > 0) await again()
-      else await ask(commandFor(random.fraction()))
+      else await ask(random.chance(workChance) ? workCommandFor(random.fraction()) : commandFor(random.fraction()))
     }
   }
 
@@ -226,21 +256,32 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
     if (hold === undefined) return
     const runners = random.between(2, 4)
     const { id } = hold
+    const execution = (): Asked => ({ type: 'ExecuteHold', id, lines: null, final: true })
     const rivals: readonly (() => Asked)[] = [
-      () => ({ type: 'ExecuteHold', id, lines: null, final: true }),
-      () => ({ type: 'ExecuteHold', id, lines: null, final: true }),
+      execution,
+      execution,
       () => ({ type: 'ReleaseHold', id }),
       () => ({ type: 'ExtendHold', id, ttlMs: random.between(shortestTtlMs, 400), longestMs: LONGEST_LIFE_MS }),
       () => ({ type: 'CancelHold', id }),
       () => placement(hold.allocations.map(({ item, location, quantity }) => ({ item, location, quantity }))),
     ]
+    // Who has all that he may have asks for more, elsewhere, while what he has is bought or extended in its last moment.
+    const others = locations.filter((location) => hold.allocations.every((allocation) => allocation.location !== location))
+    const more = (): Asked => ({
+      ...placement(
+        hold.allocations.map(({ item }) => ({ item, location: random.pick(others), quantity: limit ?? 1 })),
+        hold.customer,
+      ),
+      mode: 'best_effort',
+    })
+    const isForMore = limit !== null && hold.customer !== null && others.length > 0 && random.chance(0.7)
     const aimAt = database.timeOf(hold.expiresAt) - pace.networkMs - random.between(0, 4 * (pace.hopMs + pace.stepMs) + 2)
     await clock.sleep(Math.max(0, aimAt - clock.now()))
     for (let runner = 0; runner < runners && left > 0; runner += 1) {
       left -= 1
-      const operation = operationOf(random.pick(rivals)(), { atExpiry: true })
+      const operation = operationOf(isForMore && runner > 0 ? more() : (isForMore ? execution : random.pick(rivals))(), { atExpiry: true })
       begin(async () => {
-        await clock.sleep(random.between(0, 2))
+        await clock.sleep(isForMore && runner > 0 ? random.between(0, 3 * (pace.hopMs + pace.stepMs) + 8) : random.between(0, 2))
         const outcome = await perform(operation, newKey())
         if (operation.command.type !== 'ExecuteHold' || outcome === null) return
         if (outcome.ok) tally.add('race won by the buyer')
@@ -276,7 +317,85 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
     }
   }
 
-  const placement = (wanted: readonly WantedLine[]): Asked => ({
+  /** Documents with a life of their own: mostly those that have not ended. */
+  const workCommandFor = (draw: number): Asked => {
+    const one = <Some extends Transfer | InboundShipment | Count>(works: ReadonlyMap<Uuid, Some>): Some | undefined => {
+      const known = [...works.values()]
+      const open = known.filter(({ endedAt }) => endedAt === null)
+      return open.length > 0 && random.chance(0.85) ? random.pick(open) : known.length > 0 ? random.pick(known) : undefined
+    }
+    if (draw < 0.45) {
+      const transfer = one(transfers)
+      const [from, to] = shuffled()
+      if (from !== undefined && to !== undefined && (transfer === undefined || draw < 0.1))
+        return { type: 'PlanTransfer', id: UNMADE, ...plain, from, to, lines: parcel() }
+      if (transfer === undefined) return announcement()
+      if (random.chance(0.06)) return { type: 'CancelTransfer', id: transfer.id }
+      if (transfer.status === 'open' ? random.chance(0.9) : random.chance(0.1)) return { type: 'DispatchTransfer', id: transfer.id }
+      return { type: 'ReceiveTransfer', id: transfer.id, ...arrival(transfer) }
+    }
+    if (draw < 0.72) {
+      const inbound = one(inbounds)
+      if (inbound === undefined || draw < 0.55) return announcement()
+      if (random.chance(0.1)) return { type: 'CancelInbound', id: inbound.id }
+      return { type: 'ReceiveInbound', id: inbound.id, ...arrival(inbound) }
+    }
+    const count = one(counts)
+    if (count === undefined || draw < 0.78)
+      return { type: 'OpenCount', id: UNMADE, ...plain, location: random.pick(locations), items: random.chance(0.4) ? [item()] : null }
+    if (random.chance(0.05)) return { type: 'CancelCount', id: count.id }
+    if (count.lines.length > 0 && random.chance(0.5)) return { type: 'ApproveCount', id: count.id }
+    return {
+      type: 'CountItems',
+      id: count.id,
+      location: count.location,
+      lines: Array.from({ length: random.pick([1, 1, 2]) }, () => ({
+        item: count.items === null || random.chance(0.25) ? item() : random.pick(count.items),
+        quantity: random.below(plenty),
+        asOf: random.chance(0.5) ? null : random.chance(0.5) ? seen : random.below(seen + 1),
+      })),
+    }
+  }
+
+  const announcement = (): Asked => ({
+    type: 'AnnounceInbound',
+    id: UNMADE,
+    ...plain,
+    supplier: 'acme',
+    location: random.pick(locations),
+    expectedAt: null,
+    lines: parcel(),
+    unique: random.chance(0.6) ? nameOf(random.below(NAMES)) : null,
+  })
+
+  const parcel = (): Line[] => Array.from({ length: random.pick([1, 1, 2, 3]) }, () => ({ item: item(), quantity: quantity(4) }))
+
+  /** All of it, or some of it; now and then more than there is, or something else. */
+  const arrival = ({ lines: expected }: Transfer | InboundShipment) => {
+    const arrived = (): ArrivedLine => {
+      const one = random.pick(expected)
+      const left = one.quantity - one.received
+      return {
+        item: random.chance(0.05) ? item() : one.item,
+        quantity: random.between(1, Math.max(1, left + (random.chance(0.2) ? 1 : 0))),
+        to: random.pick(['available', 'available', 'quality_control', 'damaged'] as const),
+      }
+    }
+    return {
+      lines: random.chance(0.5) ? null : Array.from({ length: random.pick([1, 1, 2]) }, arrived),
+      close: random.chance(0.15),
+      acceptExcess: random.chance(0.2),
+    }
+  }
+
+  /** Two locations, where there are two. */
+  const shuffled = (): LocationNumber[] => {
+    const from = random.pick(locations)
+    const others = locations.filter((location) => location !== from)
+    return others.length === 0 ? [from] : [from, random.pick(others)]
+  }
+
+  const placement = (wanted: readonly WantedLine[], customer: string | null = random.pick([null, 'ada', 'ada', 'bob'])): PlaceHold => ({
     type: 'PlaceHold',
     id: UNMADE,
     ...plain,
@@ -286,8 +405,8 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
     candidates: (random.chance(0.8) ? locations : [random.pick(locations)]).map((location) => ({ location, point: null })),
     strategy: random.pick<Strategy>(['priority', 'most_stock', 'nearest', 'fewest_splits']),
     destination: null,
-    customer: null,
-    purchaseLimits: [],
+    customer,
+    purchaseLimits: limit === null ? [] : Array.from(new Set(wanted.map((line) => line.item)), (one) => ({ item: one, quantity: limit, windowMs })),
   })
 
   const lines = (): WantedLine[] =>
@@ -355,6 +474,9 @@ export const traffic = ({ clock, random, faults, pace, database, servers, histor
 }
 
 const CLIENT = 'client'
+/** Names that suppliers give: so few that two shipments meet in one. */
+const NAMES = 6
+const nameOf = (number: number): Uuid => `00000004-0000-7000-8000-${number.toString(16).padStart(12, '0')}` as Uuid // made of 32 hex digits
 /** Where the server puts the id of the document that it makes. */
 const UNMADE = '00000000-0000-0000-0000-000000000000' as Uuid // 32 hex digits
 const plain = { reference: null, metadata: {} } as const

@@ -1,6 +1,10 @@
 // The simulated database is worth as much as it is like PostgreSQL. So here both do the same, and must say the same.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Hold } from '../../src/domain/hold.ts'
 import { itemNumber, locationNumber, type Uuid } from '../../src/domain/ids.ts'
+import { instant } from '../../src/domain/instant.ts'
+import type { Transfer } from '../../src/domain/transfer.ts'
+import type { Work } from '../../src/domain/work.ts'
 import { emptyLevel, noThresholds, type Level } from '../../src/domain/level.ts'
 import { runBatch, type Request } from '../../src/ledger/batch.ts'
 import { Fault } from '../../src/storage/fault.ts'
@@ -190,6 +194,123 @@ describe.each(variants)('on %s', (_, open) => {
     expect(fault).toBe('refused 23514')
   })
 
+  const plan: Transfer = {
+    kind: 'transfer',
+    id: uuid(90),
+    version: 1,
+    status: 'open',
+    from: london,
+    to: paris,
+    lines: [{ item: tea, quantity: 1, received: 0, missing: 0, withdrawn: 0, excess: 0, levelVersion: null, sourceVersion: null }],
+    createdAt: instant(0),
+    dispatchedAt: null,
+    endedAt: null,
+    ...plain,
+  }
+
+  test('of two who give a document the same name at once one stands and the other, who has waited, is refused', async () => {
+    const name = uuid(91)
+    const write = (one: Batch, work: Transfer) => one.commit({ ...noChanges, newWorks: [{ work, unique: name }] }).then(() => 'stands', kindOf)
+    const [outcomes, found] = await variant.run(async () => {
+      const both = await Promise.all([variant.store.open({ ...nobody, uniques: [name] }), variant.store.open({ ...nobody, uniques: [name] })])
+      expect(both.map(({ named }) => [...named])).toEqual([[], []])
+      const ends = await Promise.all(both.map((one, n) => write(one, { ...plan, id: uuid(92 + n) })))
+      const after = await variant.store.open({ ...nobody, uniques: [name] })
+      await after.abandon()
+      return [ends, after.named.get(name)]
+    })
+    expect(outcomes.toSorted()).toEqual(['refused 23505', 'stands'])
+    expect(found).toBe(outcomes[0] === 'stands' ? uuid(92) : uuid(93))
+  })
+
+  test('who wants a locked document waits for it, and has its levels locked as the other one left it', async () => {
+    const { waited, seen } = await variant.run(async () => {
+      const maker = await variant.store.open(nobody)
+      await maker.commit({ ...noChanges, newWorks: [{ work: plan, unique: null }] })
+      const wantsIt = wantedOf({ works: [plan.id] })
+      const holder = await variant.store.open(wantsIt)
+      let over = false
+      const next = variant.store.open(wantsIt).finally(() => (over = true))
+      await variant.pause(80)
+      const isWaiting = !over
+      await holder.commit({ ...noChanges, changedWorks: [{ ...plan, version: 2, status: 'canceled' }] })
+      const other = await next
+      await other.abandon()
+      return { waited: isWaiting, seen: other }
+    })
+    expect(waited).toBe(true)
+    expect(seen.works).toMatchObject([{ id: plan.id, version: 2, status: 'canceled' }])
+    expect(seen.levels).toMatchObject([level])
+  })
+
+  test('who writes a document that is no longer as it was read is refused', async () => {
+    const fault = await variant.run(async () => {
+      const holder = await variant.store.open(wantedOf({ works: [plan.id] }))
+      return holder.commit({ ...noChanges, changedWorks: [{ ...plan, version: 2 }] }).then(() => 'stands', kindOf)
+    })
+    expect(fault).toBe('refused 40001')
+  })
+
+  test('one customer is looked at by one at a time, and who has waited sees what the other bought', async () => {
+    const purchases = [{ customer: 'ada', item: tea, windowMs: 3_600_000 }]
+    const { alone, waited, seen } = await variant.run(async () => {
+      await batch(received(tea, 50))
+      const holder = await variant.store.open({ ...nobody, purchases })
+      let over = false
+      const next = variant.store.open({ ...nobody, purchases }).finally(() => (over = true))
+      const stranger = await variant.store.open({ ...nobody, purchases: [{ customer: 'bob', item: tea, windowMs: 3_600_000 }] })
+      await stranger.abandon()
+      await variant.pause(80)
+      const isWaiting = !over
+      const hold: Hold = {
+        id: uuid((uuids += 1)),
+        version: 1,
+        status: 'active',
+        mode: 'all_or_nothing',
+        allocations: [
+          { item: tea, location: london, quantity: 3, held: 2, committed: 1, shipped: 0, released: 0, returned: 0, levelVersion: 1 },
+          { item: cup, location: london, quantity: 9, held: 9, committed: 0, shipped: 0, released: 0, returned: 0, levelVersion: 1 },
+        ],
+        shortages: [],
+        createdAt: holder.now,
+        expiresAt: instant(holder.now + 3_600_000),
+        endedAt: null,
+        customer: 'ada',
+        ...plain,
+      }
+      await holder.commit({ ...noChanges, newHolds: [hold] })
+      const other = await next
+      await other.abandon()
+      return { alone: holder.bought, waited: isWaiting, seen: other.bought.map(({ customer, item, held, taken }) => ({ customer, item, held, taken })) }
+    })
+    expect(alone).toEqual([])
+    expect(waited).toBe(true)
+    expect(seen).toEqual([{ customer: 'ada', item: tea, held: 2, taken: 1 }])
+  })
+
+  test('a shelf is what has moved since, and nothing of another place or before', async () => {
+    const shelves = await variant.run(async () => {
+      const item = itemNumber(7)
+      const before = await variant.store.open(nobody)
+      await before.abandon()
+      await batch(received(item, 4))
+      await batch(received(item, 3), received(itemNumber(8), 9))
+      const [, second, third] = [0, 1, 2].map((n) => ({ item, location: london, asOf: before.sequence + n }))
+      const look = await variant.store.open({
+        ...nobody,
+        shelves: [
+          { item, location: london, asOf: before.sequence },
+          ...(second ? [second] : []),
+          ...(third ? [third] : []),
+          { item, location: paris, asOf: 0 },
+        ],
+      })
+      await look.abandon()
+      return look.shelves.map(({ moved }) => moved)
+    })
+    expect(shelves).toEqual([7, 3, 0, 0])
+  })
+
   test('an expired hold is due from its instant on, and until it is ended', async () => {
     const due = await variant.run(async () => {
       const [hold] = await batch(placed(1, 30))
@@ -212,22 +333,47 @@ test('the same thousand commands are answered alike by PostgreSQL and by the sim
     for (const variant of [real, imitation]) {
       const random = randomOf(7)
       const holds: Uuid[] = []
+      const works: Work[] = []
       const answers: unknown[] = []
       await variant.run(async () => {
         for (let round = 0; round < ROUNDS; round += 1) {
-          const requests = Array.from({ length: random.between(1, 6) }, () => anyRequest(random, holds))
+          const requests = Array.from({ length: random.between(1, 6) }, () => anyRequest(random, holds, works))
           const outcomes = await runBatch(requests, {
             store: variant.store,
-            thresholdsOf: (item) => ({ ...noThresholds, safetyStock: item === cup ? 2 : 0 }),
+            thresholdsOf: (item) => ({ reorderPoint: item === tea ? 12 : null, safetyStock: item === cup ? 2 : 0 }),
             dueLimit: 5,
           })
-          for (const outcome of outcomes) if ('ok' in outcome && outcome.ok && outcome.answer.kind === 'hold') holds.push(outcome.answer.hold.id)
+          for (const outcome of outcomes) {
+            if (!('ok' in outcome) || !outcome.ok) continue
+            const { answer } = outcome
+            if (answer.kind === 'hold') holds.push(answer.hold.id)
+            const work =
+              answer.kind === 'transfer'
+                ? answer.transfer
+                : answer.kind === 'inbound_shipment'
+                  ? answer.inbound
+                  : answer.kind === 'count'
+                    ? answer.count
+                    : undefined
+            if (work?.version === 1) works.push(work)
+          }
           answers.push(...outcomes)
         }
       })
       told.push(answers.map(timeless))
     }
     expect(told[0]?.length).toBeGreaterThan(900)
+    const happened = new Set((told[0] ?? []).map((answer) => codeOf(answer)))
+    for (const code of [
+      'yes',
+      'already_announced',
+      'not_in_state',
+      'not_in_count',
+      'purchase_limit_exceeded',
+      'quantity_exceeds_outstanding',
+      'work_not_found',
+    ])
+      expect(happened).toContain(code)
     expect(told[1]).toEqual(told[0])
   } finally {
     await real.close()
@@ -235,14 +381,28 @@ test('the same thousand commands are answered alike by PostgreSQL and by the sim
   }
 }, 60_000)
 
-const ROUNDS = 300
+const ROUNDS = 400
 
-const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[]): Request => {
+const codeOf = (answer: unknown): string => {
+  const { ok, rejection } = answer as { ok?: boolean; rejection?: { code: string } } // as JSON gives it back
+  return ok === true ? 'yes' : (rejection?.code ?? 'deferred')
+}
+
+const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[], works: readonly Work[]): Request => {
   const id = uuid(1_000_000 + random.below(1_000_000_000))
   const line = () => ({ item: random.pick([tea, cup]), quantity: random.between(1, 3) })
   const location = random.pick([london, paris])
   const hold = holds.length > 0 ? random.pick(holds.slice(-12)) : uuid(2)
   const lines = random.chance(0.5) ? null : [line()]
+  const customer = random.pick([null, 'ada', 'bob'])
+  const work = works.length > 0 ? random.pick(works.slice(-9)) : undefined
+  const of = (kind: Work['kind']) =>
+    work?.kind === kind || random.chance(0.05) ? (work?.id ?? uuid(3)) : (works.findLast((one) => one.kind === kind)?.id ?? uuid(3))
+  const arrival = () => ({
+    lines: random.chance(0.5) ? null : [{ ...line(), to: random.pick(['available', 'damaged'] as const) }],
+    close: random.chance(0.2),
+    acceptExcess: random.chance(0.3),
+  })
   const key = uuid(2_000_000_000 + random.below(700))
   const fingerprint = uuid(random.pick([1, 1, 1, 2]))
   const command = random.pick<() => Request['command']>([
@@ -253,8 +413,8 @@ const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[])
       ttlMs: 3_600_000,
       mode: random.pick(['all_or_nothing', 'best_effort']),
       destination: null,
-      customer: null,
-      purchaseLimits: [],
+      customer,
+      purchaseLimits: [tea, cup].map((item) => ({ item, quantity: 4, windowMs: 3_600_000 })),
       ...plain,
       lines: [{ ...line(), location }, ...(random.chance(0.5) ? [{ ...line(), location: null }] : [])],
       candidates: [london, paris].map((one) => ({ location: one, point: null })),
@@ -274,13 +434,42 @@ const anyRequest = (random: ReturnType<typeof randomOf>, holds: readonly Uuid[])
       lines: [{ ...line(), from: 'available', to: random.pick(['shrinkage', 'quality_control']), ifVersion: null }],
       ...plain,
     }),
+    () => ({ type: 'PlanTransfer', id, from: location, to: location === london ? paris : london, lines: [line(), line()], ...plain }),
+    () => ({ type: 'DispatchTransfer', id: of('transfer') }),
+    () => ({ type: 'ReceiveTransfer', id: of('transfer'), ...arrival() }),
+    () => ({ type: random.chance(0.3) ? 'CancelTransfer' : 'DispatchTransfer', id: of('transfer') }),
+    () => ({
+      type: 'AnnounceInbound',
+      id,
+      supplier: 'acme',
+      location,
+      expectedAt: null,
+      lines: [line()],
+      unique: random.chance(0.5) ? uuid(4_000_000_000 + random.below(30)) : null,
+      ...plain,
+    }),
+    () => ({ type: 'ReceiveInbound', id: of('inbound_shipment'), ...arrival() }),
+    () => (random.chance(0.3) ? { type: 'CancelInbound', id: of('inbound_shipment') } : { type: 'ReceiveInbound', id: of('inbound_shipment'), ...arrival() }),
+    () => ({ type: 'OpenCount', id, location, items: random.chance(0.3) ? [tea] : null, ...plain }),
+    () => {
+      const count = works.findLast((one) => one.kind === 'count')
+      return {
+        type: 'CountItems',
+        id: count?.id ?? uuid(3),
+        location: count?.kind === 'count' ? count.location : location,
+        lines: [{ ...line(), asOf: random.chance(0.5) ? null : random.below(200) }],
+      }
+    },
+    () => ({ type: random.chance(0.8) ? 'ApproveCount' : 'CancelCount', id: of('count') }),
   ])()
   return { command, key: { key, fingerprint }, actor: 'test', requestId: 'test' }
 }
 
+const INSTANTS: ReadonlySet<string> = new Set(['createdAt', 'expiresAt', 'endedAt', 'countedAt', 'dispatchedAt'])
+
 /** An answer without its instants, which are each database's own. */
 const timeless = (answer: unknown): unknown =>
-  JSON.parse(JSON.stringify(answer, (name, value: unknown) => (['createdAt', 'expiresAt', 'endedAt'].includes(name) && value !== null ? 'then' : value)))
+  JSON.parse(JSON.stringify(answer, (name, value: unknown) => (INSTANTS.has(name) && value !== null ? 'then' : value)))
 
 const levelOf = ({ levels }: Batch): Level => {
   const [level] = levels

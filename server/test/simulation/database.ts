@@ -79,6 +79,8 @@ export type Rules = {
   readonly locksLevels: 'in one order' | 'as asked'
   readonly clock: 'after the locks' | 'before the locks' | 'of the process'
   readonly sequence: 'under the head' | 'taken early'
+  readonly readsBought: 'after the locks' | 'before the locks'
+  readonly documents: 'read after the locks' | 'read before the locks, without guard'
 }
 export const faithful: Rules = {
   readsLevels: 'after the locks',
@@ -86,6 +88,8 @@ export const faithful: Rules = {
   locksLevels: 'in one order',
   clock: 'after the locks',
   sequence: 'under the head',
+  readsBought: 'after the locks',
+  documents: 'read after the locks',
 }
 
 export type Database = {
@@ -353,8 +357,11 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     goOn(transaction)
 
     const workIds = [...new Set(wanted.works)].filter((id) => rows.works.has(id)).toSorted()
+    const readWorks = () => workIds.flatMap((id) => rows.works.get(id) ?? [])
+    const worksBefore = readWorks()
+    const boughtBefore = boughtOf(wanted)
     await take(transaction, workIds.map(workLock))
-    const works = workIds.flatMap((id) => rows.works.get(id) ?? [])
+    const works = rules.documents === 'read after the locks' ? readWorks() : worksBefore
     await take(transaction, [...new Set(wanted.purchases.map(({ customer }) => customerLock(customer)))].toSorted())
     await step()
     goOn(transaction)
@@ -373,7 +380,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
 
     const keys = remembered(rows, wanted.keys)
     const named = new Map(wanted.uniques.flatMap((name): [Uuid, Uuid][] => (rows.names.has(name) ? [[name, rows.names.get(name) ?? name]] : [])))
-    const bought = boughtOf(wanted)
+    const bought = rules.readsBought === 'after the locks' ? boughtOf(wanted) : boughtBefore
     const shelves = shelvesOf(wanted)
     await step()
     goOn(transaction)
@@ -493,11 +500,12 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
       }
       return level
     })
-    for (const { work, unique: name } of newWorks) {
+    for (const { work, unique: name } of newWorks.toSorted((a, b) => ((a.unique ?? '') < (b.unique ?? '') ? -1 : 1))) {
       await insert(transaction, workLock(work.id), 'work_documents_pk', () => rows.works.has(work.id))
       if (name !== null) await insert(transaction, nameLock(name), 'work_documents_unique_name', () => rows.names.has(name))
     }
-    for (const work of changedWorks) if ((rows.works.get(work.id)?.version ?? work.version) >= work.version) throw changed('documents')
+    for (const work of changedWorks)
+      if (rules.documents === 'read after the locks' && (rows.works.get(work.id)?.version ?? work.version) >= work.version) throw changed('documents')
     await take(transaction, replayedKeys.toSorted().map(keyLock))
     await step()
     goOn(transaction)
@@ -542,7 +550,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     }
     for (const [index, { event, answer, actor, requestId }] of told.entries()) {
       rows.events.set(first + index, { sequence: first + index, type: event.type, subject: event.subject, data: event.data, actor, requestId, occurredAt: at })
-      if (answer !== null && answer.kind !== 'hold') rows.documents.set(`${answer.kind} ${documentOf(answer).id}`, first + index)
+      if (answer !== null && isWrittenOnce(answer)) rows.documents.set(`${answer.kind} ${documentOf(answer).id}`, first + index)
       if (event.type === 'hold.expired') tally.add(requestId === SWEEPER ? 'expired by the sweeper' : 'expired on the way')
     }
     rows.entries.push(...moves)
@@ -577,6 +585,7 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
     if (!stands()) return
     if (index === 'stock_levels_pk') tally.add('level made twice')
     if (index === 'idempotency_keys_pk') tally.add('key inserted twice')
+    if (index === 'work_documents_unique_name') tally.add('name inserted twice')
     throw unique(index)
   }
   const unique = (index: string) => new Fault('refused', false, '23505', new Error(`duplicate key value violates unique constraint "${index}"`))
@@ -662,6 +671,8 @@ const answerAt = (rows: Rows, sequence: number | null): Remembered['outcome'] =>
   if (event.data.kind === 'stock_level') throw new Error(`a key points to event ${sequence}, which nobody asked for`)
   return { ok: true, answer: event.data }
 }
+
+const isWrittenOnce = ({ kind }: DocumentAnswer): boolean => kind === 'receipt' || kind === 'adjustment' || kind === 'shipment' || kind === 'return'
 
 const documentOf = (answer: DocumentAnswer): EntryRow['document'] => {
   switch (answer.kind) {

@@ -4,7 +4,7 @@ import { expireHold } from '../../src/domain/hold.ts'
 import type { ItemNumber, LocationNumber } from '../../src/domain/ids.ts'
 import { emptyLevel } from '../../src/domain/level.ts'
 import { Fault } from '../../src/storage/fault.ts'
-import type { LedgerStore } from '../../src/storage/ledger-store.ts'
+import type { Batch, LedgerStore } from '../../src/storage/ledger-store.ts'
 import { noChanges, unasked, wantedOf } from '../support/batch.ts'
 import { remembered, SWEEPER } from './database.ts'
 import type { Failure, Variant } from './simulation.ts'
@@ -15,6 +15,11 @@ export type Mutant = {
   /** One of these must be found broken. */
   readonly breaks: readonly Failure['rule'][]
 }
+
+/** A store whose batches are not what they should be. */
+const changed =
+  (change: (batch: Batch) => Batch) =>
+  (store: LedgerStore): LedgerStore => ({ open: async (wanted) => change(await store.open(wanted)) })
 
 export const mutants: readonly Mutant[] = [
   {
@@ -127,6 +132,62 @@ export const mutants: readonly Mutant[] = [
     // As from a sequence of PostgreSQL: who takes 7 may commit after who takes 8, and who reads 8 does not wait for 7.
     variant: { rules: { sequence: 'taken early' } },
     breaks: ['a reader sees no gaps'],
+  },
+  {
+    name: 'limit read before its lock',
+    // What a customer has bought is read, then the customer's lock is waited for: both of two see what was before either.
+    variant: { rules: { readsBought: 'before the locks' } },
+    breaks: ['no customer has more than the limit'],
+  },
+  {
+    name: 'limit forgotten',
+    // Holds of the customer that were placed in the same batch are all that is looked at.
+    variant: { store: changed((batch) => ({ ...batch, bought: [] })) },
+    breaks: ['no customer has more than the limit'],
+  },
+  {
+    name: 'transfer received twice',
+    // Documents are read, then their locks are waited for, and what follows from the reading is written over what stands.
+    variant: { rules: { documents: 'read before the locks, without guard' } },
+    breaks: ['a document is what its entries say', 'versions of a subject have no gaps', 'what is incoming is what is outstanding', 'nothing is thrown'],
+  },
+  {
+    name: 'count held against the books at its approval',
+    variant: {
+      store: changed((batch) => ({
+        ...batch,
+        works: batch.works.map((work) => {
+          if (work.kind !== 'count' || work.status !== 'open') return work
+          const shelf = (item: ItemNumber) => {
+            const level = batch.levels.find((one) => one.item === item && one.location === work.location)
+            return level === undefined ? 0 : level.available + level.held + level.committed
+          }
+          return { ...work, lines: work.lines.map((line) => ({ ...line, expected: shelf(line.item) })) }
+        }),
+      })),
+    },
+    breaks: ['a count corrects by what was missed when it was counted'],
+  },
+  {
+    name: 'count as of now, whatever was said',
+    variant: { store: changed((batch) => ({ ...batch, shelves: batch.shelves.map((shelf) => ({ ...shelf, moved: 0 })) })) },
+    breaks: ['a count corrects by what was missed when it was counted'],
+  },
+  {
+    name: 'signal told twice',
+    // What was told is not written beside the level, so it is told again when the level is next on the other side.
+    variant: { store: changed((batch) => ({ ...batch, commit: (changes) => batch.commit({ ...changes, signaledLevels: [] }) })) },
+    breaks: ['every signal is true and none is missing'],
+  },
+  {
+    name: 'name not taken',
+    variant: {
+      store: changed((batch) => ({
+        ...batch,
+        commit: (changes) => batch.commit({ ...changes, newWorks: changes.newWorks.map(({ work }) => ({ work, unique: null })) }),
+      })),
+    },
+    breaks: ['a name belongs to one document'],
   },
 ]
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { mutants, unsortedLocks } from './mutants.ts'
 import { run, type Report } from './simulation.ts'
-import { faultFacts, tally } from './tally.ts'
+import { faultFacts, tally, workFacts } from './tally.ts'
 
 /** Ten times as many are run by hand, and before a release: see main.ts. */
 const HISTORIES = 3_000
@@ -31,8 +31,11 @@ test('in thousands of histories with faults no unit is promised twice, and nothi
 
   // Nothing goes wrong where nothing is tried: so that much must have been.
   for (const fault of faultFacts) expect(all.count(fault), `histories with: ${fault}`).toBeGreaterThan(HISTORIES / 50)
+  for (const fact of workFacts) expect(all.count(fact), fact).toBeGreaterThan(HISTORIES / 100)
   const yes = all.count('acknowledged')
-  const no = all.count('refused for stock') + all.count('refused otherwise')
+  const refusals = ['stock', 'a limit', 'a name', 'a state', 'too much'] as const
+  for (const what of refusals) expect(all.count(`refused for ${what}`), `refused for ${what}`).toBeGreaterThan(HISTORIES / 20)
+  const no = refusals.reduce((sum, what) => sum + all.count(`refused for ${what}`), all.count('refused otherwise'))
   expect(yes).toBeGreaterThan(10 * HISTORIES)
   expect(no / (yes + no)).toBeGreaterThan(0.05)
   expect(no / (yes + no)).toBeLessThan(0.6)

@@ -10,7 +10,7 @@ import { drawFaults, drawPace, noFaults } from './faults.ts'
 import { isDefinite, type History } from './history.ts'
 import { random as randomOf, type Random } from './random.ts'
 import { server, type Wiring } from './server.ts'
-import { tally as newTally, trace as newTrace, type Tally } from './tally.ts'
+import { tally as newTally, trace as newTrace, workFacts, type Tally } from './tally.ts'
 
 /** What a mutant does otherwise. */
 export type Variant = Wiring & { readonly rules?: Partial<Rules>; readonly newKeyWhenUnknown?: true }
@@ -124,11 +124,26 @@ export const run = async (seed: number, { variant = {}, listen }: Options = {}):
   const evidence = { rows: database.rows, history, readings: database.readings, thresholdsOf }
   failures.push(...audit(evidence))
   for (const { type, data, occurredAt } of database.rows.events.values()) {
+    const fact = workFacts.find((one) => one === type)
+    if (fact !== undefined) tally.add(fact)
     if (data.kind !== 'hold') continue
     const early = data.hold.expiresAt - occurredAt
     if (type === 'hold.expired' && early === 0) tally.add('expired at the instant')
     if (type === 'hold.executed' && early <= 1) tally.add('executed 1 ms before')
   }
+  for (const work of database.rows.works.values()) {
+    if (work.kind === 'count') {
+      if (work.lines.some(({ asOf }) => asOf !== null)) tally.add('counted as of before')
+      if (work.status === 'approved' && work.lines.some(({ counted, expected }) => counted !== expected)) tally.add('count found a difference')
+      continue
+    }
+    if (work.version > 3 && work.lines.some(({ received }) => received > 0)) tally.add('received in part')
+    if (work.lines.some(({ missing }) => missing > 0)) tally.add('closed short')
+    if (work.lines.some(({ excess }) => excess > 0)) tally.add('more came than was said')
+  }
+  for (const { command, attempts } of history.operations)
+    if (command.type === 'PlaceHold' && command.customer !== null && command.purchaseLimits.length > 0 && attempts.some(({ outcome }) => outcome?.ok))
+      tally.add('held under a limit')
   tally.add('histories')
   trace.mark(database.rows.head.sequence, history.operations.length)
   return { seed, failures, evidence, tally, hash: trace.hash(), events: clock.events(), simulatedMs: clock.now() }

@@ -24,12 +24,40 @@ export const faultFacts = [
   'key with another body',
 ] as const
 
+/** What becomes of documents, and what is told of levels. A run over many seeds must have seen all of it, too. */
+export const workFacts = [
+  'transfer.created',
+  'transfer.dispatched',
+  'transfer.received',
+  'transfer.canceled',
+  'inbound.announced',
+  'inbound.received',
+  'inbound.canceled',
+  'count.opened',
+  'count.counted',
+  'count.approved',
+  'count.canceled',
+  'stock.low',
+  'stock.out',
+  'stock.back',
+  'received in part',
+  'closed short',
+  'more came than was said',
+  'counted as of before',
+  'count found a difference',
+  'held under a limit',
+] as const
+
 const otherFacts = [
   'histories',
   'operations',
   'attempts',
   'acknowledged',
   'refused for stock',
+  'refused for a limit',
+  'refused for a name',
+  'refused for a state',
+  'refused for too much',
   'refused otherwise',
   'key reused',
   'not taken',
@@ -49,6 +77,8 @@ const otherFacts = [
   'due holds in the way',
   'level made twice',
   'key inserted twice',
+  'name inserted twice',
+  ...workFacts,
 ] as const
 
 export type Fact = (typeof faultFacts)[number] | (typeof otherFacts)[number]
