@@ -1,8 +1,9 @@
 // Idempotency keys of operations that do not move stock. Those that do are written with their batch (ledger-store.ts).
 import { hash } from 'node:crypto'
 import type { Uuid } from '../domain/ids.ts'
+import { Fault, UNIQUE_VIOLATION } from './fault.ts'
 import type { Remembered } from './ledger-store.ts'
-import type { Connection, Pool } from './pool.ts'
+import { transaction, type Connection, type Pool } from './pool.ts'
 
 export type Key = { readonly key: Uuid; readonly fingerprint: Uuid }
 
@@ -14,6 +15,41 @@ export const keyOf = ({ operation, input, call }: { readonly operation: string; 
   call.idempotencyKey === undefined
     ? undefined
     : { key: digest(`${call.caller.principal}\n${call.idempotencyKey}`), fingerprint: digest(`${operation}\n${canonical(input)}`) }
+
+export type Once<Made> =
+  | { readonly was: 'done'; readonly made: Made }
+  /** It was done before under this key; this is what was remembered of it. */
+  | { readonly was: 'remembered'; readonly answer: unknown }
+  /** The key stands for another request, and nothing was done. */
+  | { readonly was: 'reused' }
+
+/**
+ * Does something once for its key, which is written with it in one transaction. Two that come at the same time with one key
+ * do it once: the second finds what the first has left.
+ * @param remember  what is kept of it, to be answered again
+ */
+export const once = async <Made>(
+  pool: Pool,
+  {
+    key,
+    work,
+    remember,
+  }: { readonly key: Key | undefined; readonly work: (connection: Connection) => Promise<Made>; readonly remember: (made: Made) => unknown },
+): Promise<Once<Made>> => {
+  const attempt = () =>
+    transaction(pool, async (connection): Promise<Once<Made>> => {
+      const before = key && (await lookUpKey(connection, key))
+      if (before === 'reused') return { was: 'reused' }
+      if (before) return { was: 'remembered', answer: before.answer }
+      const made = await work(connection)
+      if (key) await rememberKey(connection, key, remember(made))
+      return { was: 'done', made }
+    })
+  return attempt().catch((error: unknown) => (key !== undefined && isTaken(error) ? attempt() : Promise.reject(error)))
+}
+
+/** Whether something was refused because it, or its key, is there already. */
+export const isTaken = (error: unknown): boolean => error instanceof Fault && error.sqlState === UNIQUE_VIOLATION
 
 /** The remembered answer; `reused` when the key stands for another request. */
 export const lookUpKey = async (connection: Connection, { key, fingerprint }: Key): Promise<{ answer: unknown } | 'reused' | undefined> => {
