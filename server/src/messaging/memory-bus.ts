@@ -2,15 +2,18 @@
 import type { Bus, Subscriber } from './bus.ts'
 
 export const memoryBus = (): Bus => {
-  const subscribers = new Map<string, Subscriber>()
+  const subscribers = new Map<string, { readonly take: Subscriber; readonly listens: () => Promise<boolean> }>()
   return {
     publish: async (events) => {
-      for (const event of events) for (const subscriber of subscribers.values()) await subscriber(event)
+      for (const { take } of subscribers.values()) await take(events)
     },
-    isHeard: () => subscribers.size > 0,
-    subscribe: (name, subscriber) => {
+    isHeard: async () => {
+      for (const { listens } of subscribers.values()) if (await listens()) return true
+      return false
+    },
+    subscribe: (name, take, listens = () => Promise.resolve(true)) => {
       if (subscribers.has(name)) throw new Error(`the bus of one process has one consumer ${name}, and it is there already`)
-      subscribers.set(name, subscriber)
+      subscribers.set(name, { take, listens })
       return () => void subscribers.delete(name)
     },
   }

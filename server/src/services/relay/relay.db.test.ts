@@ -105,9 +105,11 @@ const listener = () => {
   const tellers = new Set<string>()
   let refused: (event: WrittenEvent) => boolean = () => false
   const bus = memoryBus()
-  bus.subscribe('listener', async (event) => {
-    if (refused(event)) throw new Error('not now')
-    told.push(event.sequence)
+  bus.subscribe('listener', async (events) => {
+    for (const event of events) {
+      if (refused(event)) throw new Error('not now')
+      told.push(event.sequence)
+    }
   })
   return {
     bus,

@@ -32,7 +32,8 @@ export const relay = ({ pool, bus, limits, onFault }: RelayDeps): Service<'relay
   const tell = async (rows: readonly OutboxRow[]): Promise<void> => {
     const [first, last] = [rows[0], rows.at(-1)]
     if (first === undefined || last === undefined) return
-    if (!bus.isHeard())
+    // Asked after the rows were read: whoever began to listen before something happened is there by now.
+    if (!(await bus.isHeard()))
       return removeFromOutbox(
         pool,
         rows.map((row) => row.first),
