@@ -34,6 +34,10 @@ export const eventTypes = [
   'count.counted',
   'count.approved',
   'count.canceled',
+  'webhook_endpoint.created',
+  'webhook_endpoint.updated',
+  'webhook_endpoint.disabled',
+  'webhook_endpoint.deleted',
   'integrity.verified',
   'integrity.violated',
 ] as const

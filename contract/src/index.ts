@@ -14,6 +14,7 @@ import type { Operation } from './operation.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 import { transfers } from './transfers.ts'
 import { users } from './users.ts'
+import { webhookDeliveries, webhookEndpoints } from './webhooks.ts'
 
 export const operations = {
   items: { ...items, import: importItems },
@@ -35,6 +36,8 @@ export const operations = {
   users,
   api_keys: apiKeys,
   audit_log: auditLog,
+  webhook_endpoints: webhookEndpoints,
+  webhook_deliveries: webhookDeliveries,
 }
 export type Operations = typeof operations
 
@@ -59,3 +62,4 @@ export { caller, session } from './auth.ts'
 export { user } from './users.ts'
 export { apiKey } from './api-keys.ts'
 export { auditEntry } from './audit-log.ts'
+export { deliveryStatus, endpointStatus, eventPatterns, webhookAttempt, webhookDelivery, webhookEndpoint } from './webhooks.ts'

@@ -28,6 +28,7 @@ import type {
   CreateShipment,
   CreateTransfer,
   CreateUser,
+  CreateWebhookEndpoint,
   EventFilter,
   EventStreamFilter,
   ExecuteHold,
@@ -55,9 +56,11 @@ import type {
   ReceiveInboundShipment,
   ReceiveTransfer,
   Register,
+  ReplayWebhooks,
   Return,
   ReturnFilter,
   RotateApiKey,
+  RotateWebhookSecret,
   Session,
   SessionFilter,
   SessionsEnded,
@@ -73,9 +76,19 @@ import type {
   UpdateItem,
   UpdateLocation,
   UpdateUser,
+  UpdateWebhookEndpoint,
   User,
   UserFilter,
+  WebhookDelivery,
+  WebhookDeliveryFilter,
+  WebhookEndpoint,
+  WebhookEndpointFilter,
+  WebhookEndpointWithSecret,
+  WebhookTest,
 } from './words.ts'
+
+/** The server waits for the receiver, as long as it does for any attempt, and then a little. */
+const TEST_TIMEOUT_MS = 20_000
 
 export function resources(transport: Transport) {
   const { send } = transport
@@ -736,6 +749,98 @@ export function resources(transport: Transport) {
        * for await (const entry of stock.auditLog.list({ action: 'api_key.created' })) console.log(entry.actor, entry.subject.id, entry.changes)
        */
       list: (filter?: AuditFilter, options?: CallOptions): Listing<AuditEntry> => list('/v1/audit_log', filter, options),
+    },
+
+    /** Urls that are told of events. What they are told is verified with `verifyWebhook`. */
+    webhookEndpoints: {
+      /**
+       * Tells a url of events from now on. The answer's `secret` is shown this once; its receiver verifies with it.
+       * @example
+       * const { id, secret } = await stock.webhookEndpoints.create({ url: 'https://shop.example/hooks', events: ['hold.*', 'stock.received'] })
+       */
+      create: (endpoint: CreateWebhookEndpoint, options?: WriteOptions): Promise<WebhookEndpointWithSecret> =>
+        send({ method: 'POST', path: '/v1/webhook_endpoints', body: endpoint, keyed: true }, options),
+
+      /**
+       * Lists webhook endpoints, newest first.
+       * @example
+       * for await (const endpoint of stock.webhookEndpoints.list({ status: 'disabled' })) console.log(endpoint.url, endpoint.disabled)
+       */
+      list: (filter?: WebhookEndpointFilter, options?: CallOptions): Listing<WebhookEndpoint> => list('/v1/webhook_endpoints', filter, options),
+
+      /**
+       * Reads a webhook endpoint.
+       * @example
+       * const { failingSince } = await stock.webhookEndpoints.get('whe_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<WebhookEndpoint> => send({ method: 'GET', path: path`/v1/webhook_endpoints/${id}` }, options),
+
+      /**
+       * Changes what is named and leaves the rest. `status` disables it, or enables it again: then what had been waiting goes out, too.
+       * @example
+       * await stock.webhookEndpoints.update('whe_01jd8w2k5v7x9n3q4r6t8y0z1b', { status: 'enabled' })
+       */
+      update: (id: string, changes: UpdateWebhookEndpoint, options?: CallOptions): Promise<WebhookEndpoint> =>
+        send({ method: 'PATCH', path: path`/v1/webhook_endpoints/${id}`, body: changes, once: changes.ifVersion !== undefined }, options),
+
+      /**
+       * Deletes a webhook endpoint, its secret and its deliveries.
+       * @example
+       * await stock.webhookEndpoints.delete('whe_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      delete: (id: string, options?: CallOptions): Promise<WebhookEndpoint> =>
+        send({ method: 'DELETE', path: path`/v1/webhook_endpoints/${id}`, once: true }, options),
+
+      /**
+       * Sends a test event now, once, and answers what came back.
+       * @example
+       * const { delivered, attempt } = await stock.webhookEndpoints.test('whe_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       * if (!delivered) console.log(attempt.error, attempt.responseBody)
+       */
+      test: (id: string, options?: WriteOptions): Promise<WebhookTest> =>
+        send({ method: 'POST', path: path`/v1/webhook_endpoints/${id}/test`, body: {}, keyed: true }, { timeoutMs: TEST_TIMEOUT_MS, ...options }),
+
+      /**
+       * Makes a new secret, shown this once. The one before signs beside it for `overlapSeconds`, a day if nothing is said.
+       * @example
+       * const { secret } = await stock.webhookEndpoints.rotateSecret('whe_01jd8w2k5v7x9n3q4r6t8y0z1b', { overlapSeconds: 3_600 })
+       */
+      rotateSecret: (id: string, overlap: RotateWebhookSecret = {}, options?: WriteOptions): Promise<WebhookEndpointWithSecret> =>
+        send({ method: 'POST', path: path`/v1/webhook_endpoints/${id}/rotate_secret`, body: overlap, keyed: true }, options),
+
+      /**
+       * Sends a range of what happened once more: after a sequence, or since an instant.
+       * @example
+       * await stock.webhookEndpoints.replay('whe_01jd8w2k5v7x9n3q4r6t8y0z1b', { since: '2026-11-21T08:00:00.000Z', until: '2026-11-21T12:00:00.000Z' })
+       */
+      replay: (id: string, range: ReplayWebhooks, options?: WriteOptions): Promise<WebhookEndpoint> =>
+        send({ method: 'POST', path: path`/v1/webhook_endpoints/${id}/replay`, body: range, keyed: true }, options),
+
+      /**
+       * Lists the deliveries to an endpoint, the newest events first.
+       * @example
+       * for await (const delivery of stock.webhookEndpoints.deliveries('whe_01jd8w2k5v7x9n3q4r6t8y0z1b', { status: 'failed' })) console.log(delivery.eventType, delivery.attempts)
+       */
+      deliveries: (id: string, filter?: WebhookDeliveryFilter, options?: CallOptions): Listing<WebhookDelivery> =>
+        list(path`/v1/webhook_endpoints/${id}/deliveries`, filter, options),
+    },
+
+    /** One for each event and each endpoint that wants it. */
+    webhookDeliveries: {
+      /**
+       * Reads a delivery, with its attempts.
+       * @example
+       * const { status, attempts } = await stock.webhookDeliveries.get('whd_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      get: (id: string, options?: CallOptions): Promise<WebhookDelivery> => send({ method: 'GET', path: path`/v1/webhook_deliveries/${id}` }, options),
+
+      /**
+       * Sends a delivery again, now, whatever became of it before.
+       * @example
+       * await stock.webhookDeliveries.retry('whd_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      retry: (id: string, options?: WriteOptions): Promise<WebhookDelivery> =>
+        send({ method: 'POST', path: path`/v1/webhook_deliveries/${id}/retry`, body: {}, keyed: true }, options),
     },
   }
 }

@@ -27,6 +27,11 @@ export type LedgerEntry = Row<Operations['ledger_entries']['list']>
 export type Import = Answer<Operations['imports']['get']>
 export type ImportError = Row<Operations['imports']['errors']>
 export type StockEvent = Answer<Operations['events']['get']>
+export type WebhookEndpoint = Answer<Operations['webhook_endpoints']['get']>
+/** Just made, or its secret just rotated: the one time that it is shown. */
+export type WebhookEndpointWithSecret = WebhookEndpoint & { secret: string }
+export type WebhookTest = Answer<Operations['webhook_endpoints']['test']>
+export type WebhookDelivery = Answer<Operations['webhook_deliveries']['get']>
 
 export type Caller = Answer<Operations['auth']['me']>
 export type Session = Row<Operations['auth']['list_sessions']>
@@ -53,6 +58,10 @@ export type ReceiveInboundShipment = Body<Operations['inbound_shipments']['recei
 export type OpenCount = Body<Operations['counts']['create']>
 export type CountLines = Body<Operations['counts']['lines']>
 export type CheckAvailability = Body<Operations['availability']['check']>
+export type CreateWebhookEndpoint = Body<Operations['webhook_endpoints']['create']>
+export type UpdateWebhookEndpoint = Body<Operations['webhook_endpoints']['update']>
+export type RotateWebhookSecret = Body<Operations['webhook_endpoints']['rotate_secret']>
+export type ReplayWebhooks = Body<Operations['webhook_endpoints']['replay']>
 
 export type Register = Body<Operations['auth']['register']>
 export type Login = Body<Operations['auth']['login']>
@@ -86,3 +95,5 @@ export type SessionFilter = Query<Operations['auth']['list_sessions']>
 export type UserFilter = Query<Operations['users']['list']>
 export type ApiKeyFilter = Query<Operations['api_keys']['list']>
 export type AuditFilter = Query<Operations['audit_log']['list']>
+export type WebhookEndpointFilter = Query<Operations['webhook_endpoints']['list']>
+export type WebhookDeliveryFilter = Query<Operations['webhook_endpoints']['deliveries']>

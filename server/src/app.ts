@@ -15,6 +15,7 @@ import type { Logger } from './platform/log.ts'
 import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
 import { openRedis, type Redis } from './platform/redis.ts'
+import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
@@ -22,6 +23,7 @@ import { levelReader } from './services/inventory/level-reader.ts'
 import { relay } from './services/relay/relay.ts'
 import type { Service } from './services/service.ts'
 import { timers } from './services/timers/timers.ts'
+import { webhooks } from './services/webhooks/webhooks.ts'
 import { postgresStore } from './storage/ledger-store.ts'
 import { makeMonths } from './storage/months.ts'
 import { openPool, type Pool } from './storage/pool.ts'
@@ -89,6 +91,25 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     registration: config.registration,
     onFault: onFault('identity'),
   })
+  const bus = memoryBus()
+  // A database of our own stands in a directory of our own, and the key beside it. Whoever brings a database brings the key, too.
+  const secretKeys = config.secretKeys ?? (config.database.url === undefined ? keysOfDirectory(config.dataDir) : undefined)
+  const attempts = {
+    delivered: metrics.counter('webhook_attempts_delivered_total', 'Attempts to deliver a webhook that the receiver took.'),
+    failed: metrics.counter('webhook_attempts_failed_total', 'Attempts to deliver a webhook that failed.'),
+  }
+  const hooks = webhooks({
+    readPool,
+    pool: pool('webhook', limits.database.webhookPool),
+    bus,
+    dispatch: (operation, input, call) => dispatch(operation, input, call),
+    box: secretKeys && secretBox(secretKeys),
+    ...config.webhooks,
+    limits: limits.webhooks,
+    onFault: onFault('webhooks'),
+    onAttempt: (delivered) => attempts[delivered ? 'delivered' : 'failed'].add(1),
+  })
+  metrics.gauge('webhook_attempts_under_way', 'Webhooks that are being sent.', hooks.underWay)
   const services: readonly Service[] = [
     who,
     inventory({
@@ -102,7 +123,9 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       wait: sleep,
       imports: { limits: limits.imports, rows: rowReader(importRow, limits.gateway), onFault: onFault('imports') },
     }),
-    relay({ pool: backgroundPool, bus: memoryBus(), limits: limits.relay, onFault: onFault('relay') }),
+    // Before the relay: what it finds nobody listening to is gone.
+    hooks,
+    relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') }),
     timers({ pool: backgroundPool, ledger: stock, limits: limits.timers, onFault: onFault('timers') }),
   ]
 
@@ -114,10 +137,11 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     addresses: config.edge.addressRate,
     rates: limits.rateLimit.rates,
   })
+  const dispatch = dispatcher(services)
 
   let ready = false
   const gateway = buildGateway({
-    dispatch: dispatcher(services),
+    dispatch,
     identify: who.identify,
     identifySession: who.identifySession,
     log,

@@ -1,7 +1,10 @@
 // The only reader of the environment. What is set is checked all at once, so that a wrong start is mended in one go.
 import { isIP } from 'node:net'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { isNetwork } from './platform/address.ts'
 import { logLevels, type LogLevel } from './platform/log.ts'
+import { keysIn } from './platform/secret-box.ts'
 
 export type Config = {
   readonly host: string
@@ -31,6 +34,13 @@ export type Config = {
     readonly corsOrigins: readonly string[]
     /** Only through these is it believed what X-Forwarded-* says. */
     readonly trustedProxies: readonly string[]
+  }
+  /** What secrets at rest are locked with. Without it, a file in the data directory; there is none for a database of somebody else's. */
+  readonly secretKeys: readonly Buffer[] | undefined
+  readonly webhooks: {
+    readonly allowHttp: boolean
+    /** Networks, as CIDRs, that webhooks may be sent to although they are not public. */
+    readonly allowPrivate: readonly string[]
   }
   readonly holds: { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number }
 }
@@ -63,6 +73,10 @@ export const readConfig = (environment: Environment = process.env): Config => {
     }
     return value as ReturnType<(typeof variables)[Name]['read']> // undefined for an optional variable, or on the way to the throw below
   }
+  const oneOfTwo = <Value>(first: string, one: Value | undefined, second: string, other: Value | undefined): Value | undefined => {
+    if (one !== undefined && other !== undefined) problems.push(`${second}: found one; allowed is either this or ${first}, not both`)
+    return one ?? other
+  }
 
   const config: Config = {
     host: need(read('HOST')),
@@ -80,6 +94,8 @@ export const readConfig = (environment: Environment = process.env): Config => {
       corsOrigins: read('HOLDFAST_CORS_ORIGINS') ?? [],
       trustedProxies: read('HOLDFAST_TRUSTED_PROXIES') ?? [],
     },
+    secretKeys: oneOfTwo('HOLDFAST_SECRET_KEY', read('HOLDFAST_SECRET_KEY'), 'HOLDFAST_SECRET_KEY_FILE', read('HOLDFAST_SECRET_KEY_FILE')),
+    webhooks: { allowHttp: need(read('HOLDFAST_WEBHOOKS_ALLOW_HTTP')), allowPrivate: read('HOLDFAST_WEBHOOKS_ALLOW_PRIVATE') ?? [] },
     holds: { defaultTtlSeconds: need(read('HOLDFAST_DEFAULT_TTL_SECONDS')), maxTtlSeconds: need(read('HOLDFAST_MAX_TTL_SECONDS')) },
   }
   if (config.holds.defaultTtlSeconds > config.holds.maxTtlSeconds) {
@@ -143,7 +159,7 @@ const list = (isRight: (text: string) => boolean, allowed: string): Variable<rea
 /** As browsers write it in the header Origin: nothing after the host and the port, and no port that goes without saying. */
 const isOrigin = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text
 
-const isNetwork = (text: string): boolean => {
+const isProxy = (text: string): boolean => {
   const [address = '', bits, ...more] = text.split('/')
   const version = isIP(address)
   if (version === 0 || more.length > 0) return false
@@ -185,7 +201,26 @@ const variables = {
   HOLDFAST_RATE_LIMIT: rate('1000/1s'),
   HOLDFAST_ADDRESS_RATE_LIMIT: rate('100/1s'),
   HOLDFAST_CORS_ORIGINS: list(isOrigin, 'origins with commas between them, each such as https://shop.example'),
-  HOLDFAST_TRUSTED_PROXIES: list(isNetwork, 'addresses and networks with commas between them, such as 10.0.0.5,10.1.0.0/16,fd00::/8'),
+  HOLDFAST_TRUSTED_PROXIES: list(isProxy, 'addresses and networks with commas between them, such as 10.0.0.5,10.1.0.0/16,fd00::/8'),
+  HOLDFAST_SECRET_KEY: { read: keysIn, allowed: '32 bytes in base 64; or several, separated by commas, of which the first locks', secret: true },
+  HOLDFAST_SECRET_KEY_FILE: {
+    read: (path) => {
+      try {
+        return keysIn(readFileSync(path, 'utf8').trim())
+      } catch {
+        return undefined
+      }
+    },
+    allowed: 'the path of a file that can be read and holds what HOLDFAST_SECRET_KEY would',
+  },
+  HOLDFAST_WEBHOOKS_ALLOW_HTTP: yesOrNo('false'),
+  HOLDFAST_WEBHOOKS_ALLOW_PRIVATE: {
+    read: (text) => {
+      const networks = text.split(',').map((network) => network.trim())
+      return networks.every(isNetwork) ? networks : undefined
+    },
+    allowed: 'networks such as 10.1.0.0/16,fd00::/8',
+  },
   HOLDFAST_DEFAULT_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '900'),
   HOLDFAST_MAX_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '604800'),
 } as const satisfies Record<string, Variable<unknown>>
@@ -194,6 +229,8 @@ const variables = {
 const need = <Value>(value: Value | undefined): Value => value as Value // see above
 
 const deepFrozen = <Value extends object>(value: Value): Value => {
+  // The bytes of a key cannot be frozen.
+  if (Buffer.isBuffer(value)) return value
   for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFrozen(inner)
   return Object.freeze(value)
 }

@@ -24,6 +24,8 @@ export const prefixes = {
   api_key: 'key',
   session: 'sess',
   audit_entry: 'aud',
+  webhook_endpoint: 'whe',
+  webhook_delivery: 'whd',
 } as const
 export type IdKind = keyof typeof prefixes
 

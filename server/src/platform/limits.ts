@@ -198,6 +198,8 @@ const database = {
   ledgerPool: 3,
   /** Keys of callers, and names of items: no long list may keep these waiting. */
   lookUpPool: 3,
+  /** What webhooks are to be sent, and what became of them. */
+  webhookPool: 3,
   /** Relay and timers: they wait for their own, never for a request's. */
   backgroundPool: 4,
   /** Nothing on a request's path takes this long unless something is wrong. */
@@ -237,6 +239,75 @@ const relay = {
   /** How often another process looks whether the leader is gone. */
   leaderPollMs: 1_000,
 } as const
+
+export type WebhookLimits = {
+  /** Each has a queue and connections of its own. */
+  readonly endpoints: number
+  /** Requests to one endpoint at a time, from one process. At 50 ms each that is 160 a second. */
+  readonly inFlight: number
+  /** How soon what another process queued, or what has become due, is noticed. What this process queued is noticed at once. */
+  readonly pollMs: number
+  /** Whoever took a delivery has it this long: longer than an attempt can take. Then it is taken for dead, and another one tries. */
+  readonly leaseMs: number
+  /** Before the first attempt, and after each that failed: three days and some hours in all. */
+  readonly waitsMs: readonly number[]
+  /** By this part a wait is shorter or longer, so that those that failed together do not come back together. */
+  readonly jitter: number
+  /** The most that a receiver may ask for with Retry-After. */
+  readonly longestRetryAfterMs: number
+  /** One attempt, from looking its name up to the end of its answer. */
+  readonly attemptMs: number
+  readonly connectMs: number
+  readonly lookUpMs: number
+  /** Addresses of one name that are tried. */
+  readonly addressesTried: number
+  /** Idle connections are kept for the next delivery, but not so long that an address is trusted for ever. */
+  readonly keepAliveMs: number
+  /** Read of an answer, and kept of it. */
+  readonly answerBytes: number
+  readonly answerBytesKept: number
+  /** Attempts of one delivery that are shown. */
+  readonly attemptsKept: number
+  /** An endpoint that has failed for so long, and so often, without one success between, is disabled. */
+  readonly hopelessMs: number
+  readonly hopelessFailures: number
+  /** Events of a replay queued at a time. */
+  readonly replayed: number
+  /** The log of deliveries goes back this far. */
+  readonly ageMs: number
+  readonly forgotten: number
+  readonly upkeepMs: number
+  /** At the stop, attempts under way may take this long before they are given up, to be made again. */
+  readonly drainMs: number
+}
+
+const seconds = 1_000
+const minutes = 60 * seconds
+const hours = 60 * minutes
+const webhooks: WebhookLimits = {
+  endpoints: 50,
+  inFlight: 8,
+  pollMs: 500,
+  leaseMs: 45 * seconds,
+  waitsMs: [0, 5 * seconds, 5 * minutes, 30 * minutes, 2 * hours, 5 * hours, 10 * hours, 14 * hours, 20 * hours, 24 * hours],
+  jitter: 0.1,
+  longestRetryAfterMs: 24 * hours,
+  attemptMs: 15 * seconds,
+  connectMs: 5 * seconds,
+  lookUpMs: 3 * seconds,
+  addressesTried: 4,
+  keepAliveMs: 4 * seconds,
+  answerBytes: 65_536,
+  answerBytesKept: 1_024,
+  attemptsKept: 20,
+  hopelessMs: 72 * hours,
+  hopelessFailures: 10,
+  replayed: 500,
+  ageMs: 30 * 24 * hours,
+  forgotten: 5_000,
+  upkeepMs: 60 * seconds,
+  drainMs: 5 * seconds,
+}
 
 const timers = {
   sweepMs: 250,
@@ -306,4 +377,5 @@ export const limits = {
   rateLimit,
   redis,
   imports,
+  webhooks,
 } as const

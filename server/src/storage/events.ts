@@ -132,3 +132,19 @@ select ${columns}
   )
   return rows.map(eventOf)
 }
+
+/**
+ * The last sequence of what happened before an instant; 0 when nothing did. Sequences and instants grow together, so it is found
+ * by halving, in as many looks as the head has bits: an index on the instant would be written for every event.
+ */
+export const sequenceBefore = async (pool: Pool, instantMs: number): Promise<number> => {
+  let [before, from] = [0, (await headSequence(pool)) + 1]
+  while (from - before > 1) {
+    const middle = Math.floor((before + from) / 2)
+    const { rows } = await pool.query(`select ${ms('e.occurred_at')} as at from events as e where e.sequence = $1`, [middle])
+    // What is no longer there was archived, so it is old.
+    if (rows[0] === undefined || rows[0].at < instantMs) before = middle
+    else from = middle
+  }
+  return before
+}

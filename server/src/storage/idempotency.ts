@@ -27,6 +27,7 @@ export type Once<Made> =
  * Does something once for its key, which is written with it in one transaction. Two that come at the same time with one key
  * do it once: the second finds what the first has left.
  * @param remember  what is kept of it, to be answered again
+ * @param wasFirst  whether an error may mean that somebody with the same key was first
  */
 export const once = async <Made>(
   pool: Pool,
@@ -34,7 +35,13 @@ export const once = async <Made>(
     key,
     work,
     remember,
-  }: { readonly key: Key | undefined; readonly work: (connection: Connection) => Promise<Made>; readonly remember: (made: Made) => unknown },
+    wasFirst = isTaken,
+  }: {
+    readonly key: Key | undefined
+    readonly work: (connection: Connection) => Promise<Made>
+    readonly remember: (made: Made) => unknown
+    readonly wasFirst?: (error: unknown) => boolean
+  },
 ): Promise<Once<Made>> => {
   const attempt = () =>
     transaction(pool, async (connection): Promise<Once<Made>> => {
@@ -45,7 +52,7 @@ export const once = async <Made>(
       if (key) await rememberKey(connection, key, remember(made))
       return { was: 'done', made }
     })
-  return attempt().catch((error: unknown) => (key !== undefined && isTaken(error) ? attempt() : Promise.reject(error)))
+  return attempt().catch((error: unknown) => (key !== undefined && wasFirst(error) ? attempt() : Promise.reject(error)))
 }
 
 /** Whether something was refused because it, or its key, is there already. */

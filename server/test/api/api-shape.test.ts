@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest'
 import { readContract, type DescribedOperation } from '../support/contract-check.ts'
 import { signedIn } from '../support/people.ts'
-import { API_KEY, ownDatabase, startServer, type Answered } from '../support/server.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { API_KEY, ownDatabase, startServer, until, type Answered } from '../support/server.ts'
 
 const database = await ownDatabase()
-const server = await startServer(database)
+const server = await startServer(database, { HOLDFAST_WEBHOOKS_ALLOW_HTTP: 'true', HOLDFAST_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.0/8' })
 const { stock } = server
 const contract = await readContract(server)
 
@@ -250,6 +251,24 @@ test('every operation, called as it should be, answers what it promises', async 
       ['type', 'stock.back'],
     ],
   })
+  const receiver = await startReceiver()
+  const endpoint = await ok('webhookEndpointsCreate', {
+    body: { url: receiver.url, events: ['item.*', 'hold.placed'], description: 'D', metadata: { a: 'b' } },
+  })
+  await ok('webhookEndpointsList', { query: [['status', 'enabled']] })
+  await ok('webhookEndpointsGet', idOf(endpoint))
+  await ok('webhookEndpointsTest', idOf(endpoint))
+  await ok('webhookEndpointsRotateSecret', { ...idOf(endpoint), body: { overlap_seconds: 60 } })
+  await ok('itemsUpdate', { params: { sku: 'TEA-1' }, body: { brand: 'C' } })
+  await until('it was told', () => receiver.received.length > 1)
+  const deliveries = await ok('webhookEndpointsDeliveries', { ...idOf(endpoint), query: [['limit', '1']] })
+  for (const delivery of deliveries['data'] as Record<string, unknown>[]) {
+    await ok('webhookDeliveriesGet', idOf(delivery))
+    await ok('webhookDeliveriesRetry', idOf(delivery))
+  }
+  await ok('webhookEndpointsUpdate', { ...idOf(endpoint), body: { status: 'disabled', description: null } })
+  await ok('webhookEndpointsReplay', { ...idOf(endpoint), body: { since: '2020-01-01T00:00:00Z', until: '2999-01-01T00:00:00Z' } })
+  await ok('webhookEndpointsDelete', idOf(endpoint))
   const events = await ok('eventsList', {
     query: [
       ['type', 'hold.placed'],

@@ -16,6 +16,9 @@ export { until } from './until.ts'
 /** The key that every server here is started with. It has every scope. */
 export const API_KEY = 'hf_for-tests-only-0123456789abcdefghijkl'
 
+/** Locks the secrets of every server here. */
+const SECRET_KEY = Buffer.alloc(32, 'for tests only').toString('base64')
+
 export type TestServer = {
   readonly url: string
   readonly pid: number
@@ -56,7 +59,14 @@ export const ownDatabase = async (): Promise<FreshDatabase> => {
 
 /** @param environment  what an operator would set besides the database and the key */
 export const startServer = async ({ url: databaseUrl }: FreshDatabase, environment: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-  const child = start(['serve'], { ...asOftenAsWeLike, ...environment, DATABASE_URL: databaseUrl, HOLDFAST_API_KEY: API_KEY, PORT: '0' })
+  const child = start(['serve'], {
+    ...asOftenAsWeLike,
+    HOLDFAST_SECRET_KEY: SECRET_KEY,
+    ...environment,
+    DATABASE_URL: databaseUrl,
+    HOLDFAST_API_KEY: API_KEY,
+    PORT: '0',
+  })
   let said = ''
   const listens = Promise.withResolvers<string>()
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,7 +1,6 @@
 // What makes something: done once for its Idempotency-Key, and answered again without what is shown only once.
-import { Fault, UNIQUE_VIOLATION } from '../../storage/fault.ts'
-import { lookUpKey, rememberKey, type Key } from '../../storage/idempotency.ts'
-import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
+import { isTaken, once as onceForKey, type Key } from '../../storage/idempotency.ts'
+import type { Connection, Pool } from '../../storage/pool.ts'
 import type { Answer } from '../service.ts'
 import { Refused } from './answer.ts'
 
@@ -11,18 +10,15 @@ export const once = async <Wire>(
   key: Key | undefined,
   make: (connection: Connection) => Promise<{ readonly now: Wire; readonly again: Wire }>,
 ): Promise<Answer<Wire>> => {
-  const attempt = () =>
-    transaction(pool, async (connection): Promise<Answer<Wire>> => {
-      const before = key && (await lookUpKey(connection, key))
-      if (before === 'reused') throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
-      if (before) return { ok: true, body: before.answer as Wire, replayed: true } // what was remembered under the same fingerprint
-      const { now, again } = await make(connection)
-      if (key) await rememberKey(connection, key, again)
-      return { ok: true, body: now }
-    })
-  // Somebody who was first may have had the same key. Then its answer is remembered by now, and found.
-  return attempt().catch((error: unknown) => (key && wasFirst(error) ? attempt() : Promise.reject(error)))
+  const done = await onceForKey(pool, { key, work: make, remember: ({ again }) => again, wasFirst })
+  switch (done.was) {
+    case 'reused':
+      throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+    case 'remembered':
+      return { ok: true, body: done.answer as Wire, replayed: true } // what was remembered under the same fingerprint
+    case 'done':
+      return { ok: true, body: done.made.now }
+  }
 }
 
-const wasFirst = (error: unknown): boolean =>
-  error instanceof Refused ? error.refusal.code === 'already_exists' : error instanceof Fault && error.sqlState === UNIQUE_VIOLATION
+const wasFirst = (error: unknown): boolean => (error instanceof Refused ? error.refusal.code === 'already_exists' : isTaken(error))
