@@ -11,6 +11,7 @@ import { addServerCommands } from './commands/server.ts'
 import { addStockCommands } from './commands/stock.ts'
 import { addUserCommands } from './commands/user.ts'
 import { addTransferCommands } from './commands/transfer.ts'
+import { addWebhookCommands } from './commands/webhook.ts'
 import { report } from './output.ts'
 import { addGlobalOptions, isJson } from './session.ts'
 
@@ -42,6 +43,7 @@ addLocationCommands(program)
 addUserCommands(program)
 addApiKeyCommands(program)
 addAuditCommands(program)
+addWebhookCommands(program)
 
 // Whoever reads our answer may have seen enough, as `head` has; that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

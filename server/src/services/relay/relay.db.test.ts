@@ -46,6 +46,26 @@ test('what nobody listens to does not pile up', async () => {
   expect(await outbox(cell)).toBe(0)
 })
 
+test('who begins to listen in the very moment in which it is found that nobody does misses nothing of what happens from then on', async () => {
+  const cell = await freshCell()
+  const { bus, told } = listener()
+  await trade(cell, 3)
+  const unheard = await sequences(cell)
+  let isThere = false
+  const isHeard = async () => {
+    if (isThere) return true
+    isThere = true
+    await trade(cell, 3)
+    return false
+  }
+  const { relay } = relayOn(cell, { ...bus, isHeard }, {})
+
+  await relay.drain()
+  await relay.drain()
+
+  expect(told).toEqual((await sequences(cell)).slice(unheard.length))
+})
+
 test('while the shop trades, the relay goes on by itself', async () => {
   const cell = await freshCell()
   const { bus, told } = listener()
