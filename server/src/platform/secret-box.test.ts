@@ -32,6 +32,7 @@ test('a key is replaced by putting another one before it; without the old one, w
   const before = secretBox([old]).seal(secret, place)
   const box = secretBox([fresh, old])
   expect(box.open(before, place)).toBe(secret)
+  expect([box.isCurrent(before), box.isCurrent(box.seal(secret, place))]).toEqual([false, true])
   expect(secretBox([fresh]).open(box.seal(secret, place), place)).toBe(secret)
   expect(() => secretBox([fresh]).open(before, place)).toThrow('sealed with the key')
 })

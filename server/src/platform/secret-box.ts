@@ -11,6 +11,8 @@ export type SecretBox = {
   seal(secret: string, place: Place): string
   /** Throws when it was sealed with a key that is not here, for another place, or has been changed. */
   open(sealed: string, place: Place): string
+  /** Whether it was sealed with the key that seals now. */
+  isCurrent(sealed: string): boolean
 }
 
 const KEY_BYTES = 32
@@ -26,6 +28,7 @@ export const secretBox = (keys: readonly Buffer[]): SecretBox => {
   const firstName = nameOf(first)
 
   return {
+    isCurrent: (sealed) => sealed.split('.')[1] === firstName,
     seal: (secret, place) => {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv(ALGORITHM, first, nonce).setAAD(labelOf(place))

@@ -599,6 +599,31 @@ test('without a key to lock secrets with, no endpoint is made, and it is said wh
   await expect(asked).rejects.toMatchObject({ code: 'unavailable', detail: expect.stringContaining('HOLDFAST_SECRET_KEY') })
 })
 
+test('the key that locks secrets is replaced, and the one before can go', async () => {
+  const [old, fresh] = [Buffer.alloc(32, 'old').toString('base64'), Buffer.alloc(32, 'fresh').toString('base64')]
+  const { database, server, stock } = await openShop({ ...BESIDE, HOLDFAST_SECRET_KEY: old })
+  const receiver = await startReceiver()
+  const { id } = await stock.webhookEndpoints.create({ url: receiver.url, events: ['hold.placed'] })
+  const { secret } = await stock.webhookEndpoints.rotateSecret(id)
+  const kept = async () => (await query(database, 'select e.secret, e.previous_secret from webhook_endpoints as e'))[0]
+  const before = await kept()
+  await server.stop()
+
+  const both = await startServer(database, { ...BESIDE, HOLDFAST_SECRET_KEY: `${fresh},${old}` })
+  await until('both secrets are locked anew', async () => {
+    const now = await kept()
+    return now?.['secret'] !== before?.['secret'] && now?.['previous_secret'] !== before?.['previous_secret']
+  })
+  await both.stop()
+  const after = await startServer(database, { ...BESIDE, HOLDFAST_SECRET_KEY: fresh })
+  await placeHolds(after.stock, 1)
+  await until('it is told', () => receiver.received.length === 1)
+
+  const [received] = receiver.received
+  if (received === undefined) throw new Error('one was received')
+  new Webhook(secret).verify(received.body, received.headers as Record<string, string>) // Node has them as text
+})
+
 test('what is older than the log goes back is forgotten, and what waits is not', async () => {
   const { database, stock } = await openShop()
   const receiver = await startReceiver()

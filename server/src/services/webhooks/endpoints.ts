@@ -14,6 +14,7 @@ import { guarded, invalid, Refused, reused } from './refused.ts'
 import { renderDelivery, renderEndpoint, toldOf, type WireEndpoint } from './render.ts'
 import { newSecret } from './sign.ts'
 import {
+  allSecrets,
   askReplay,
   changeEndpoint,
   countEndpoints,
@@ -26,6 +27,7 @@ import {
   listDeliveries,
   listEndpoints,
   lockEndpoint,
+  replaceSecrets,
   rotateSecret,
   sendAgain,
   setSinceSequence,
@@ -79,6 +81,19 @@ export const secretsOpener =
     const keyed = boxOrRefusal(box)
     return [secret, previousSecret].flatMap((sealed) => (sealed === null ? [] : [keyed.open(sealed, placeOf(endpoint))]))
   }
+
+/** When the key was replaced, what the one before had locked is locked anew, so that the one before can go. */
+export const relockSecrets = async (pool: Pool, box: SecretBox | undefined): Promise<void> => {
+  if (box === undefined) return
+  for (const { id, ...before } of await allSecrets(pool)) {
+    if (box.isCurrent(before.secret) && (before.previousSecret === null || box.isCurrent(before.previousSecret))) continue
+    const relock = (sealed: string) => box.seal(box.open(sealed, placeOf(id)), placeOf(id))
+    await replaceSecrets(pool, id, before, {
+      secret: relock(before.secret),
+      previousSecret: before.previousSecret === null ? null : relock(before.previousSecret),
+    })
+  }
+}
 
 const placeOf = (id: Uuid) => ({ table: 'webhook_endpoints', row: id })
 const boxOrRefusal = (box: SecretBox | undefined): SecretBox => {

@@ -80,6 +80,7 @@ export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable
       sent = await attempt(claimed, event)
     } catch (error) {
       await giveBack(pool, [claimed])
+      if (givenUp.signal.aborted) return
       throw error
     }
     onAttempt(sent.delivered)

@@ -183,6 +183,22 @@ returning ${endpointColumns}`,
     ),
   )
 
+/** As they are kept, of every endpoint that has some. */
+export const allSecrets = (pool: Pool): Promise<({ readonly id: Uuid } & Secrets)[]> =>
+  rows(pool, `select e.id, e.secret, e.previous_secret as "previousSecret" from webhook_endpoints as e where e.status <> 'deleted' order by e.id`, [])
+
+/** The same secrets under another lock; not if they have been rotated meanwhile. */
+export const replaceSecrets = async (pool: Pool, id: Uuid, before: Secrets, after: Secrets): Promise<void> => {
+  await rows(
+    pool,
+    `
+update webhook_endpoints as e
+   set secret = $4, previous_secret = $5
+ where e.id = $1 and e.secret = $2 and e.previous_secret is not distinct from $3`,
+    [id, before.secret, before.previousSecret, after.secret, after.previousSecret],
+  )
+}
+
 /** Asks for a range to be queued again. One that is still being queued is made wider, so that it covers both. */
 export const askReplay = async (connection: Connection, id: Uuid, { after, until }: { after: number; until: number }): Promise<Endpoint> =>
   one(

@@ -12,7 +12,7 @@ import { transaction, type Pool } from '../../storage/pool.ts'
 import type { Service } from '../service.ts'
 import { dnsResolver, doorkeeper, type Resolve } from './address.ts'
 import { deliverer } from './deliver.ts'
-import { disabler, endpointHandlers, secretsOpener } from './endpoints.ts'
+import { disabler, endpointHandlers, relockSecrets, secretsOpener } from './endpoints.ts'
 import { eventReader, type Dispatch } from './read-events.ts'
 import { sender } from './sender.ts'
 import {
@@ -90,6 +90,7 @@ export const webhooks = (deps: WebhooksDeps): Service<'webhooks'> & { underWay()
     step: async () => {
       const forgotten = await forgetDeliveries(pool, { before: oldest(limits.ageMs), ageMs: limits.ageMs, limit: limits.forgotten })
       await forgetEndpoints(pool)
+      await relockSecrets(pool, box)
       return forgotten >= limits.forgotten ? 0 : limits.upkeepMs
     },
     onFault,
