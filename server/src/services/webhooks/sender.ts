@@ -34,15 +34,23 @@ export type Sender = {
 export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable, onFault, onAttempt, random }: SenderDeps): Sender => {
   /** Each endpoint has room of its own, so that one that is slow keeps nobody waiting but itself. */
   const busy = new Map<Uuid, number>()
-  /** Endpoints that had no room for all that was due, as far as is known. */
-  const full = new Set<Uuid>()
+  /** Endpoints that were given as many as they had room for, so that there may be more. */
+  const hungry = new Set<Uuid>()
+  /** Not for every place that becomes free: half of them at a time is half the work. */
+  const isHungry = (endpoint: Uuid): boolean => hungry.has(endpoint) && (busy.get(endpoint) ?? 0) <= limits.inFlight / 2
   const underWay = new Set<Promise<void>>()
   const givenUp = new AbortController()
 
   const step = async (): Promise<number> => {
-    const due = await claimDue(pool, { busy, room: limits.inFlight, leaseMs: limits.leaseMs })
+    const before = new Map(busy)
+    const due = await claimDue(pool, { busy: before, room: limits.inFlight, leaseMs: limits.leaseMs })
     // As they happened, as far as several at a time can be.
     const claimed = due.toSorted((a, b) => (a.event < b.event ? -1 : 1))
+    const given = Map.groupBy(claimed, ({ endpoint }) => endpoint)
+    for (const endpoint of new Set([...hungry, ...given.keys()])) {
+      if ((given.get(endpoint)?.length ?? 0) + (before.get(endpoint) ?? 0) >= limits.inFlight) hungry.add(endpoint)
+      else hungry.delete(endpoint)
+    }
     if (claimed.length === 0) return limits.pollMs
     let events: Awaited<ReturnType<typeof readEvents>>
     try {
@@ -59,12 +67,12 @@ export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable
         .finally(() => {
           underWay.delete(sending)
           take(one.endpoint, -1)
-          if (full.delete(one.endpoint)) running.wake()
+          if (isHungry(one.endpoint)) running.wake()
         })
       underWay.add(sending)
     }
-    for (const [endpoint, sending] of busy) if (sending >= limits.inFlight) full.add(endpoint)
-    return limits.pollMs
+    // They may have had room again before these were on their way.
+    return [...hungry].some(isHungry) ? 0 : limits.pollMs
   }
   const running = loop({ step, onFault, afterFaultMs: limits.pollMs })
 
