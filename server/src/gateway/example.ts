@@ -37,6 +37,9 @@ const chosen: Readonly<Record<string, unknown>> = {
   'inbound_shipments.receive': { lines: [{ sku: 'TEA-1', quantity: 80 }] },
   'counts.create': { location: 'LON', skus: ['TEA-1'] },
   'counts.lines': { lines: [{ sku: 'TEA-1', quantity: 118, as_of_sequence: 4711 }] },
+  'webhook_endpoints.update': { events: ['hold.*'], status: 'enabled' },
+  'webhook_endpoints.rotate_secret': { overlap_seconds: 86_400 },
+  'webhook_endpoints.replay': { since: '2026-11-21T08:00:00.000Z', until: '2026-11-21T12:00:00.000Z' },
   'availability.check': { lines: [{ sku: 'TEA-1', quantity: 3 }] },
 }
 

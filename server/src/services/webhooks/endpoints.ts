@@ -79,7 +79,12 @@ export const secretsOpener =
   (box: SecretBox | undefined) =>
   (endpoint: Uuid, { secret, previousSecret }: Secrets): readonly string[] => {
     const keyed = boxOrRefusal(box)
-    return [secret, previousSecret].flatMap((sealed) => (sealed === null ? [] : [keyed.open(sealed, placeOf(endpoint))]))
+    try {
+      return [secret, previousSecret].flatMap((sealed) => (sealed === null ? [] : [keyed.open(sealed, placeOf(endpoint))]))
+    } catch (error) {
+      const detail = 'the secret was locked with a key that this server does not have; give it back, or rotate the secret with an overlap of 0'
+      throw new Refused('unavailable', `${detail} (${error instanceof Error ? error.message : String(error)})`, { retryAfterSeconds: 60 })
+    }
   }
 
 /** When the key was replaced, what the one before had locked is locked anew, so that the one before can go. */
@@ -234,7 +239,7 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
       replay: guarded(async (input, call) => {
         const { after_sequence: given, since, until } = input.body
         if ((given === undefined) === (since === undefined)) throw invalid('since', 'or after_sequence must say where the replay begins, one of the two')
-        if (since !== undefined && until !== undefined && until <= since) throw invalid('until', 'must be later than since')
+        if (since !== undefined && until !== undefined && instantOf(until) <= instantOf(since)) throw invalid('until', 'must be later than since')
         const head = await headSequence(pool)
         const after = given ?? (await sequenceBefore(pool, instantOf(since)))
         const last = until === undefined ? head : await sequenceBefore(pool, instantOf(until))

@@ -113,7 +113,7 @@ export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable
       secrets = openSecrets(claimed.endpoint, claimed)
     } catch (error) {
       onFault(error)
-      return notSent(claimed, 'the secret could not be opened: the key that it was locked with is not here')
+      return notSent(claimed, 'the secret was locked with a key that this server does not have')
     }
     return deliver({
       url: claimed.url,
