@@ -1,9 +1,12 @@
 // The guard at the door: nothing inside is reached, however a url or its name is made up.
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { request } from 'undici'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../platform/limits.ts'
+import { certificate, key } from './certificate.fixture.ts'
 import { doorkeeper, NotCallable, type Resolve } from './address.ts'
 
 /** Something inside that must not be reached. */
@@ -99,6 +102,25 @@ test('an address that does not answer is passed over for the next one of the nam
   const { port: itsPort } = second.address() as AddressInfo // it listens on a port
   expect(await call(made, `http://shop.example:${itsPort}/`)).toBe('second')
   second.closeAllConnections()
+})
+
+test('whoever answers at an address must have the certificate of the name that was asked for, not of the address', async () => {
+  const before = getCACertificates('default')
+  const receiver = createTlsServer({ cert: certificate, key }, (_, response) => void response.end('the shop'))
+  await new Promise<void>((resolve) => void receiver.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    setDefaultCACertificates(before)
+    receiver.closeAllConnections()
+    receiver.close()
+  })
+  const { port: its } = receiver.address() as AddressInfo // it listens on a port
+  const made = () => door({ allowPrivate: ['127.0.0.0/8'], allowHttp: false, resolve: async () => ['127.0.0.1'] })
+
+  await expect(call(made(), `https://shop.example:${its}/`)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+  setDefaultCACertificates([...before, certificate])
+  expect(await call(made(), `https://shop.example:${its}/`)).toBe('the shop')
+  await expect(call(made(), `https://other.example:${its}/`)).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+  await expect(call(made(), `https://127.0.0.1:${its}/`)).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
 })
 
 test('public places are called on the ports of web servers, and on no other', async () => {
