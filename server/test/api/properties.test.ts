@@ -13,7 +13,7 @@ import { stockUp } from '../support/shop.ts'
 const SEED = Number(process.env['HOLDFAST_TEST_SEED'] ?? 20_261_121)
 const REQUESTS = Number(process.env['HOLDFAST_TEST_REQUESTS'] ?? 1_500)
 
-const administrator = { email: 'fuzz@shop.example', password: 'correct horse battery staple' }
+const administrator = { email: 'fuzz@shop.example', password: 'seven kettles sing at noon' }
 const database = await ownDatabase()
 const server = await startServer(database, { HOLDFAST_ADMIN_EMAIL: administrator.email, HOLDFAST_ADMIN_PASSWORD: administrator.password })
 const contract = await readContract(server)
