@@ -32,6 +32,7 @@ export const rules: readonly Rule[] = [
       `${server}/cache`,
       `${server}/platform`,
       `${server}/services/service.ts`,
+      `${server}/services/answer.ts`,
       'contract',
     ],
   },

@@ -4,8 +4,8 @@ import { encodeId, type Uuid } from '../../domain/ids.ts'
 import { randomSecret, uuidV7 } from '../../platform/random.ts'
 import { audit, changesBetween } from '../../storage/audit.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, byId, guarded, invalid, iso, namedId, noSuch, pageOf, placeOf } from '../answer.ts'
 import type { Call, Handlers, SessionChange } from '../service.ts'
-import { guarded, invalid, iso, namedId, noSuch, pageOf, placeOf, Refused } from './answer.ts'
 import type { Tried } from './attempts.ts'
 import type { Parts } from './parts.ts'
 import { busy } from './password-gate.ts'
@@ -150,9 +150,12 @@ export const authHandlers = ({ pool, sessions, passwords, attempts, limits, regi
 
     list_sessions: async ({ query }, call) => {
       const me = personOfCall(call)
-      return pageOf(query, async (limit) =>
-        (await sessionsPage(pool, { user: me.user, idleMs: limits.sessionIdleMs, before: placeOf('session', query.starting_after), limit })).map((row) =>
-          renderSession(row, me.session),
+      return pageOf(
+        query,
+        byId(async (limit) =>
+          (await sessionsPage(pool, { user: me.user, idleMs: limits.sessionIdleMs, before: placeOf('session', query.starting_after), limit })).map((row) =>
+            renderSession(row, me.session),
+          ),
         ),
       )
     },

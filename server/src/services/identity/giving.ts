@@ -2,8 +2,8 @@
 import { withIncluded, type Scope } from '@holdfast/contract'
 import { knownLocations } from '../../storage/locations.ts'
 import type { Pool } from '../../storage/pool.ts'
+import { Refused } from '../answer.ts'
 import type { Caller } from '../service.ts'
-import { Refused } from './answer.ts'
 import type { RateLimit } from './store.ts'
 
 export type Powers = { readonly scopes: readonly string[]; readonly locations: readonly string[] | null }

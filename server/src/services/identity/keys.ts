@@ -5,8 +5,8 @@ import { uuidV7 } from '../../platform/random.ts'
 import { audit, changesBetween, type AskedBy } from '../../storage/audit.ts'
 import { keyOf } from '../../storage/idempotency.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, byId, guarded, invalid, iso, namedId, noSuch, pageOf, placeOf } from '../answer.ts'
 import type { Call, Handlers } from '../service.ts'
-import { guarded, invalid, iso, namedId, noSuch, pageOf, placeOf, Refused } from './answer.ts'
 import { newApiKey } from './api-keys.ts'
 import { checkGiving, checkLocations, givenRate, isWithin, orderedLocations, orderedScopes, withinOf } from './giving.ts'
 import type { Parts } from './parts.ts'
@@ -39,15 +39,18 @@ export const keyHandlers = ({ pool, keys }: Parts): Handlers['api_keys'] => {
       })
     },
     list: ({ query }, { caller }) =>
-      pageOf(query, async (limit) =>
-        (
-          await keysPage(pool, {
-            principal: query.principal ?? null,
-            within: withinOf(caller),
-            before: placeOf('api_key', query.starting_after),
-            limit,
-          })
-        ).map(render),
+      pageOf(
+        query,
+        byId(async (limit) =>
+          (
+            await keysPage(pool, {
+              principal: query.principal ?? null,
+              within: withinOf(caller),
+              before: placeOf('api_key', query.starting_after),
+              limit,
+            })
+          ).map(render),
+        ),
       ),
     get: async ({ params }, { caller }) => {
       const row = await keyById(pool, namedId('api_key', params.id))

@@ -1,8 +1,8 @@
 // What makes something: done once for its Idempotency-Key, and answered again without what is shown only once.
 import { isTaken, once as onceForKey, type Key } from '../../storage/idempotency.ts'
 import type { Connection, Pool } from '../../storage/pool.ts'
+import { Refused } from '../answer.ts'
 import type { Answer } from '../service.ts'
-import { Refused } from './answer.ts'
 
 /** @param make  answers what is told now, and what is told again; a secret is only in the first */
 export const once = async <Wire>(

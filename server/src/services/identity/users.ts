@@ -5,8 +5,8 @@ import { uuidV7 } from '../../platform/random.ts'
 import { audit, changesBetween } from '../../storage/audit.ts'
 import { keyOf } from '../../storage/idempotency.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, byId, guarded, invalid, iso, namedId, noSuch, pageOf, placeOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
-import { guarded, invalid, iso, namedId, noSuch, pageOf, placeOf, Refused } from './answer.ts'
 import { weaknessOf } from './common-passwords.ts'
 import { checkGiving, checkLocations, isWithin, orderedLocations, withinOf } from './giving.ts'
 import type { Parts } from './parts.ts'
@@ -78,17 +78,20 @@ export const userHandlers = ({ pool, sessions, passwords }: Parts): Handlers['us
       })
     },
     list: ({ query }, { caller }) =>
-      pageOf(query, async (limit) =>
-        (
-          await usersPage(pool, {
-            email: query.email?.toLowerCase() ?? null,
-            role: query.role ?? null,
-            disabled: query.disabled ?? null,
-            within: withinOf(caller),
-            before: placeOf('user', query.starting_after),
-            limit,
-          })
-        ).map(render),
+      pageOf(
+        query,
+        byId(async (limit) =>
+          (
+            await usersPage(pool, {
+              email: query.email?.toLowerCase() ?? null,
+              role: query.role ?? null,
+              disabled: query.disabled ?? null,
+              within: withinOf(caller),
+              before: placeOf('user', query.starting_after),
+              limit,
+            })
+          ).map(render),
+        ),
       ),
     get: async ({ params }, { caller }) => {
       const row = await userById(pool, namedId('user', params.id))

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { byCallers, digest, freshCell, rowsOf, type Cell } from '../../../test/support/ledger.ts'
 import { createOnce } from './creation.ts'
-import { Refused } from './submit.ts'
+import { Refused } from '../answer.ts'
 
 test('an item that is asked for ten times at once with one key is made once, and everybody is told the same', async () => {
   const cell = await shelf()

@@ -1,8 +1,8 @@
 // Making what is no stock, an item or a location: once for its key, and refused when there is one already.
 import { isTaken, once, type Key } from '../../storage/idempotency.ts'
 import type { Connection, Pool } from '../../storage/pool.ts'
+import { Refused } from '../answer.ts'
 import type { Answer } from '../service.ts'
-import { Refused } from './submit.ts'
 
 export type Creation<Made, Wire> = {
   readonly pool: Pool

@@ -4,13 +4,13 @@ import type { DocumentAnswer } from '../../domain/event.ts'
 import type { AdjustmentLine } from '../../domain/adjustment.ts'
 import { getDocument, listDocuments, type DocumentKind, type WrittenDocument } from '../../storage/documents.ts'
 import { getHolds } from '../../storage/holds.ts'
+import { Refused, cursorId, namedId, pageOf, type Page } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf, type Page } from './list.ts'
-import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
+import { namedItems, namedLocation } from './named.ts'
 import { checkHold, isSeen, listed, reachOf, seen, within, type Reach } from './reach.ts'
 import { itemsOf, renderAnswer, renderHold, type WireAdjustment, type WireHold, type WireReceipt, type WireReturn, type WireShipment } from './render.ts'
-import { Refused, type Submit } from './submit.ts'
+import { type Submit } from './submit.ts'
 
 type Wire = { receipt: WireReceipt; adjustment: WireAdjustment; shipment: WireShipment; return: WireReturn }
 type Expanding = { readonly expand?: readonly string[] }

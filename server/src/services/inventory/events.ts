@@ -2,13 +2,11 @@
 import type { WrittenEvent } from '../../domain/event.ts'
 import { eventsAfter, eventsBefore, getEvent, headSequence } from '../../storage/events.ts'
 import { eventUuid, sequenceOf } from '../../domain/ids.ts'
+import { Refused, cursorId, namedId, pageOf } from '../answer.ts'
 import type { Call, Handlers } from '../service.ts'
 import { named } from './catalog.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { cursorId, namedId } from './named.ts'
 import { isOfStock, itemsOfEvent, renderEvent, type WireEvent } from './render.ts'
-import { Refused } from './submit.ts'
 
 export const eventHandlers = ({ catalog, pool, wait }: InventoryDeps): Handlers['events'] => {
   const render = async (events: readonly WrittenEvent[]): Promise<WireEvent[]> => {

@@ -3,13 +3,13 @@ import type { PurchaseLimit } from '../../domain/hold.ts'
 import { encodeId, type ItemNumber } from '../../domain/ids.ts'
 import type { Command } from '../../domain/decide.ts'
 import { getHold, listHolds } from '../../storage/holds.ts'
+import { Refused, cursorId, namedId, pageOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { cursorId, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { namedItem, namedItems, namedLocation } from './named.ts'
 import { candidatesWithin, checkHold, listed, reachOf, seen, within } from './reach.ts'
 import { itemsOf, renderHold, type WireHold } from './render.ts'
-import { Refused, type Asked, type Submit } from './submit.ts'
+import { type Asked, type Submit } from './submit.ts'
 
 export const holdHandlers = (deps: InventoryDeps, submit: Submit): Handlers['holds'] => {
   const { catalog, newId, pool, ttl } = deps

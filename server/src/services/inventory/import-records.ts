@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Upload } from '@holdfast/contract'
 import type { ImportLimits } from '../../platform/limits.ts'
 import { csvReader, Unreadable, type RecordReader, type SourceRecord } from './csv.ts'
-import { Refused } from './submit.ts'
+import { Refused } from '../answer.ts'
 
 export type ImportFormat = 'csv' | 'ndjson'
 export const formatOf = ({ mediaType }: Upload): ImportFormat => (mediaType === 'text/csv' ? 'csv' : 'ndjson')

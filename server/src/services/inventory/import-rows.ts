@@ -2,7 +2,7 @@
 import type { ImportRow, RejectionCode } from '@holdfast/contract'
 import type { ImportError } from '../../storage/imports.ts'
 import type { SourceRecord } from './csv.ts'
-import { Refused } from './submit.ts'
+import { Refused } from '../answer.ts'
 
 type Fault = { readonly param: string; readonly message: string }
 /** What the gateway knows of reading and checking bodies, for rows. */

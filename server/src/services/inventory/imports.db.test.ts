@@ -8,11 +8,11 @@ import { limits } from '../../platform/limits.ts'
 import { appendEvent } from '../../storage/events.ts'
 import { insertLocation, setLocationSequence } from '../../storage/locations.ts'
 import { transaction } from '../../storage/pool.ts'
+import { Refused } from '../answer.ts'
 import type { Call } from '../service.ts'
 import { catalog } from './catalog.ts'
 import { importHandlers, type ImportHandlers } from './imports.ts'
 import { levelReader } from './level-reader.ts'
-import { Refused } from './submit.ts'
 
 const ROWS = 45
 const CHUNK = 10

@@ -31,16 +31,15 @@ import { insertItems, itemsBySku, lockItems, setItemSequences, updateItems, type
 import { keyOf } from '../../storage/idempotency.ts'
 import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, cursorId, invalidCursor, namedId, pageOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import { Unreadable, type SourceRecord } from './csv.ts'
 import { decideChunk, type Chunk, type Named } from './import-chunk.ts'
 import { formatOf, recordsOf } from './import-records.ts'
 import { csvRows, jsonRows, type Read } from './import-rows.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { cursorId, invalidCursor, namedId, namedLocation } from './named.ts'
+import { namedLocation } from './named.ts'
 import { renderImport, renderImportError, renderItem, type WireImport } from './render.ts'
-import { Refused } from './submit.ts'
 
 export type ImportHandlers = { readonly run: Handlers['items']['import']; readonly read: Handlers['imports'] }
 

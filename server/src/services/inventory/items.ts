@@ -4,13 +4,11 @@ import { keyOf } from '../../storage/idempotency.ts'
 import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
 import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, invalidCursor, pageOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import { createOnce } from './creation.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { invalidCursor } from './named.ts'
 import { renderItem, type WireItem } from './render.ts'
-import { Refused } from './submit.ts'
 
 export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['items'], 'import'> => {
   /** Tells what became of an item, as the last thing in its transaction. */

@@ -13,13 +13,12 @@ import {
   type LocationFields,
 } from '../../storage/locations.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
+import { Refused, invalidCursor, pageOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import { createOnce } from './creation.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { invalidCursor, namedLocation } from './named.ts'
+import { namedLocation } from './named.ts'
 import { renderLocation, type WireLocation } from './render.ts'
-import { Refused } from './submit.ts'
 
 export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['locations'] => {
   /** Tells what became of a location, as the last thing in its transaction. */

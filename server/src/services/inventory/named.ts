@@ -1,7 +1,8 @@
 // What a request names, looked up: skus, locations, ids. What is not there is refused, all of it at once.
-import { decodeId, prefixes, type IdKind, type ItemNumber, type Uuid } from '../../domain/ids.ts'
+import { prefixes, type IdKind, type ItemNumber, type Uuid } from '../../domain/ids.ts'
 import type { Catalog, CatalogItem, CatalogLocation } from './catalog.ts'
-import { inShort, Refused, wordOf } from './submit.ts'
+import { inShort } from './submit.ts'
+import { namedId, Refused } from '../answer.ts'
 
 /** The items of lines, by sku. Throws `not_found`, or `item_archived` unless archived items will do. */
 export const namedItems = async (
@@ -39,29 +40,9 @@ export const namedLocation = async (catalog: Catalog, code: string, { inactive }
   return location
 }
 
-/** The uuid behind an id whose shape the gateway has checked. */
-export const namedId = (kind: IdKind, id: string): Uuid => {
-  const uuid = decodeId(kind, id)
-  if (uuid === undefined) throw new Refused('not_found', `there is no ${wordOf(kind)} ${id}`)
-  return uuid
-}
-
 /** The uuid behind an id of whatever moves stock. */
 export const namedDocument = (id: string): Uuid => {
   const kind = (Object.keys(prefixes) as IdKind[]).find((one) => id.startsWith(`${prefixes[one]}_`)) // the keys of a constant
   if (kind === undefined) throw new Refused('not_found', `there is no document ${id}`)
   return namedId(kind, id)
 }
-
-/** The uuid behind a cursor of a list whose places are ids. */
-export const cursorId = (kind: IdKind, cursor: string): Uuid => {
-  const uuid = decodeId(kind, cursor)
-  if (uuid === undefined) throw invalidCursor(cursor)
-  return uuid
-}
-
-/** The place in a list that a cursor names. */
-export const invalidCursor = (cursor: string): Refused =>
-  new Refused('invalid_request', 'starting_after is no place in this list', {
-    errors: [{ param: 'starting_after', message: `${cursor} is neither an id nor a next_cursor of this list` }],
-  })

@@ -14,9 +14,9 @@ import type { Candidate } from '../../domain/sourcing.ts'
 import { locationsOfWork } from '../../domain/work.ts'
 import { getHold } from '../../storage/holds.ts'
 import type { Pool } from '../../storage/pool.ts'
+import { Refused } from '../answer.ts'
 import type { Caller } from '../service.ts'
 import type { Catalog, CatalogLocation } from './catalog.ts'
-import { Refused } from './submit.ts'
 
 /** The only locations of a caller, by number. Null: all that there are. */
 export type Reach = ReadonlySet<LocationNumber> | null

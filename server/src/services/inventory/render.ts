@@ -13,6 +13,7 @@ import type { Item } from '../../storage/items.ts'
 import type { StoodLevel } from '../../storage/levels.ts'
 import type { Location } from '../../storage/locations.ts'
 import type { Catalog } from './catalog.ts'
+import { iso } from '../answer.ts'
 
 export type WireHold = OutputOf<Operations['holds']['get']>
 export type WireReceipt = OutputOf<Operations['receipts']['get']>
@@ -35,8 +36,6 @@ export type WireImport = OutputOf<Operations['imports']['get']>
 export type WireImportError = OutputOf<Operations['imports']['errors']>['data'][number]
 
 type Names = Pick<Catalog, 'sku' | 'code'>
-
-export const iso = (ms: number): string => new Date(ms).toISOString()
 
 /** The items that must be remembered before an answer can be rendered. */
 export const itemsOf = (answer: DocumentAnswer): ItemNumber[] => {

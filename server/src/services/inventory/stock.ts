@@ -9,13 +9,12 @@ import { documentIdsOfHold } from '../../storage/documents.ts'
 import { listEntries, type EntryFilter, type EntryPlace } from '../../storage/entries.ts'
 import { itemsByNumber } from '../../storage/items.ts'
 import { levelsAsOf, listLevels, type StoodLevel } from '../../storage/levels.ts'
+import { Refused, invalidCursor, iso, namedId, pageOf } from '../answer.ts'
 import type { Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { invalidCursor, namedDocument, namedId, namedItem, namedItems, namedLocation } from './named.ts'
+import { namedDocument, namedItem, namedItems, namedLocation } from './named.ts'
 import { candidatesWithin, listed, reachOf, within, type Reach } from './reach.ts'
-import { entryId, iso, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
-import { Refused } from './submit.ts'
+import { entryId, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
 
 export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels' | 'availability' | 'ledger_entries'> => {
   const { catalog, pool, readLevels, wait } = deps

@@ -1,16 +1,16 @@
 // From a handler to the ledger and back: the caller's key, the outcome in the caller's words.
-import type { RejectionCode } from '@holdfast/contract'
 import type { Command } from '../../domain/decide.ts'
 import type { DocumentAnswer } from '../../domain/event.ts'
-import { encodeId, type IdKind } from '../../domain/ids.ts'
+import { encodeId } from '../../domain/ids.ts'
 import type { Shortage } from '../../domain/rejection.ts'
 import type { Ledger, LedgerRejection } from '../../ledger/ledger.ts'
 import { keyOf, rememberedOutcome } from '../../storage/idempotency.ts'
 import type { Pool } from '../../storage/pool.ts'
+import { Refused, iso, refused, wordOf } from '../answer.ts'
 import type { Answer, Call, Caller, Refusal } from '../service.ts'
 import { named, type Catalog } from './catalog.ts'
 import type { NextExpiry } from './next-expiry.ts'
-import { iso, itemsOf, renderAnswer, renderShortage, type WireShortage } from './render.ts'
+import { itemsOf, renderAnswer, renderShortage, type WireShortage } from './render.ts'
 
 export type SubmitDeps = {
   readonly ledger: Ledger
@@ -21,18 +21,6 @@ export type SubmitDeps = {
   readonly mayHear: (caller: Caller, answer: DocumentAnswer) => Promise<boolean>
 }
 export type Asked = { readonly operation: string; readonly input: unknown; readonly call: Call; readonly dryRun: boolean }
-
-/** A refusal that a handler throws, so that it can be found wrong by a key that remembers better. */
-export class Refused extends Error {
-  readonly refusal: Refusal
-  constructor(code: RejectionCode, detail: string, facts: Omit<Refusal, 'code' | 'detail'> = {}) {
-    super(detail)
-    this.name = 'Refused'
-    this.refusal = { code, detail, ...facts }
-  }
-}
-
-export const refused = (refusal: Refusal): Answer<never> => ({ ok: false, refusal })
 
 /**
  * Submits a command and answers its document. What cannot even become a command (an unknown sku, an archived item) is
@@ -173,9 +161,6 @@ const stateInWords = ({ status, asked }: Extract<LedgerRejection, { code: 'not_i
   if (status === asked) return `${status} already`
   return status === 'open' ? `still open, and cannot be ${asked} before it is dispatched` : `${status}, and can no longer be ${asked}`
 }
-
-/** A kind of document as people say it. */
-export const wordOf = (kind: IdKind): string => kind.replaceAll('_', ' ')
 
 /** Of a long document, the first few of what is wrong, and how many more there are. */
 export const inShort = (faults: readonly string[]): string => {

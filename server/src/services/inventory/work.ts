@@ -10,13 +10,13 @@ import type { Transfer } from '../../domain/transfer.ts'
 import type { WorkKind } from '../../domain/work.ts'
 import { headSequence } from '../../storage/events.ts'
 import { getWork, listWorks, type WorkOf } from '../../storage/work-documents.ts'
+import { Refused, cursorId, namedId, pageOf, wordOf } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { InventoryDeps } from './inventory.ts'
-import { pageOf } from './list.ts'
-import { cursorId, namedId, namedItems, namedLocation } from './named.ts'
+import { namedItems, namedLocation } from './named.ts'
 import { answerOf, itemsOf, renderWork, type WireShortage, type WireWork } from './render.ts'
 import { digest } from '../../storage/idempotency.ts'
-import { inShort, Refused, wordOf, type Submit } from './submit.ts'
+import { inShort, type Submit } from './submit.ts'
 
 type Query = {
   readonly limit?: number

@@ -6,11 +6,10 @@ import type { SecretBox } from '../../platform/secret-box.ts'
 import { appendEvent, headSequence, sequenceBefore } from '../../storage/events.ts'
 import { keyOf, lookUpKey, once, type Key } from '../../storage/idempotency.ts'
 import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
+import { Refused, guarded, invalid, pageOf, keyReused } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import type { Doorkeeper } from './address.ts'
 import type { deliverer } from './deliver.ts'
-import { pageOf } from './list.ts'
-import { guarded, invalid, Refused, reused } from './refused.ts'
 import { renderDelivery, renderEndpoint, toldOf, type WireEndpoint } from './render.ts'
 import { newSecret } from './sign.ts'
 import {
@@ -147,23 +146,23 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
       },
       remember: ({ endpoint, secret }) => ({ endpoint, secret: keyed.seal(secret, rememberedSecret(key)) }),
     })
-    if (done.was === 'reused') throw reused()
+    if (done.was === 'reused') throw keyReused()
     if (done.was === 'done') return { ok: true, body: { ...done.made.endpoint, secret: done.made.secret } }
     const { endpoint, secret } = done.answer as Shown // remembered above, under the same fingerprint
     return { ok: true, body: { ...endpoint, secret: keyed.open(secret, rememberedSecret(key)) }, replayed: true }
   }
   const doOnce = async <Body>(key: Key | undefined, work: (connection: Connection) => Promise<Body>): Promise<Answer<Body>> => {
     const done = await once(pool, { key, work, remember: (body) => body })
-    if (done.was === 'reused') throw reused()
+    if (done.was === 'reused') throw keyReused()
     return done.was === 'done' ? { ok: true, body: done.made } : { ok: true, body: done.answer as Body, replayed: true } // remembered under the same fingerprint
   }
 
   return {
-    webhook_endpoints: {
-      create: guarded(async (input, call) => {
+    webhook_endpoints: guarded({
+      create: async (input, call) => {
         const { url, events, description = null, metadata = {} } = input.body
         await checkUrl(url)
-        return showOnce(keyOf({ operation: 'webhook_endpoints.create', input: input, call }), async (connection, secret) => {
+        return showOnce(keyOf({ operation: 'webhook_endpoints.create', input, call }), async (connection, secret) => {
           if ((await countEndpoints(connection)) >= limits.endpoints)
             throw new Refused('invalid_request', `there are ${limits.endpoints} endpoints, which is as many as there may be; delete one first`)
           const id = newId()
@@ -172,16 +171,15 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
           await setSinceSequence(connection, id, await tell(connection, 'webhook_endpoint.created', made, tellerOf(call)))
           return made
         })
-      }),
-      list: guarded(async ({ query }) =>
+      },
+      list: async ({ query }) =>
         pageOf(query, {
           read: (limit) => listEndpoints(pool, { status: query.status ?? null, before: cursorOf('webhook_endpoint', query.starting_after), limit }),
           render: renderEndpoint,
           cursorOf: ({ id }) => encodeId('webhook_endpoint', id),
         }),
-      ),
-      get: guarded(async ({ params }) => ({ ok: true, body: renderEndpoint(await existing(params.id)) })),
-      update: guarded(async ({ params, body }, call) => {
+      get: async ({ params }) => ({ ok: true, body: renderEndpoint(await existing(params.id)) }),
+      update: async ({ params, body }, call) => {
         if (body.url !== undefined) await checkUrl(body.url)
         const changed = await transaction(pool, async (connection) => {
           const before = await locked(connection, params.id)
@@ -200,8 +198,8 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
         wake()
         wakeReplays()
         return { ok: true, body: renderEndpoint(changed) }
-      }),
-      delete: guarded(async ({ params }, call) => {
+      },
+      delete: async ({ params }, call) => {
         const deleted = await transaction(pool, async (connection) => {
           const { id } = await locked(connection, params.id)
           const after = await deleteEndpoint(connection, id)
@@ -209,19 +207,18 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
           return after
         })
         return { ok: true, body: renderEndpoint(deleted) }
-      }),
-      rotate_secret: guarded(async (input, call) =>
-        showOnce(keyOf({ operation: 'webhook_endpoints.rotate_secret', input: input, call }), async (connection, secret) => {
+      },
+      rotate_secret: async (input, call) =>
+        showOnce(keyOf({ operation: 'webhook_endpoints.rotate_secret', input, call }), async (connection, secret) => {
           const { id } = await locked(connection, input.params.id)
           const overlapSeconds = input.body.overlap_seconds ?? USUAL_OVERLAP_SECONDS
           const rotated = await rotateSecret(connection, id, { secret: boxOrRefusal(box).seal(secret, placeOf(id)), overlapSeconds })
           await tell(connection, 'webhook_endpoint.updated', rotated, tellerOf(call))
           return rotated
         }),
-      ),
-      test: guarded(async (input, call) => {
+      test: async (input, call) => {
         const endpoint = await existing(input.params.id)
-        const key = keyOf({ operation: 'webhook_endpoints.test', input: input, call })
+        const key = keyOf({ operation: 'webhook_endpoints.test', input, call })
         const before = await remembered(pool, key)
         if (before !== undefined) return { ok: true, body: before as never, replayed: true } // what was remembered below
         const event = encodeId('event', newId())
@@ -235,22 +232,22 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
         })
         // It has been sent, and no transaction could have held that back: so it is remembered after.
         return doOnce(key, async () => ({ object: 'webhook_test' as const, endpoint: input.params.id, event, delivered, attempt }))
-      }),
-      replay: guarded(async (input, call) => {
+      },
+      replay: async (input, call) => {
         const { after_sequence: given, since, until } = input.body
         if ((given === undefined) === (since === undefined)) throw invalid('since', 'or after_sequence must say where the replay begins, one of the two')
         if (since !== undefined && until !== undefined && instantOf(until) <= instantOf(since)) throw invalid('until', 'must be later than since')
         const head = await headSequence(pool)
         const after = given ?? (await sequenceBefore(pool, instantOf(since)))
         const last = until === undefined ? head : await sequenceBefore(pool, instantOf(until))
-        const answer = await doOnce(keyOf({ operation: 'webhook_endpoints.replay', input: input, call }), async (connection) => {
+        const answer = await doOnce(keyOf({ operation: 'webhook_endpoints.replay', input, call }), async (connection) => {
           const endpoint = await locked(connection, input.params.id)
           return renderEndpoint(last > after ? await askReplay(connection, endpoint.id, { after, until: last }) : endpoint)
         })
         wakeReplays()
         return answer
-      }),
-      deliveries: guarded(async ({ params, query }) => {
+      },
+      deliveries: async ({ params, query }) => {
         const endpoint = await existing(params.id)
         const place = cursorOf('webhook_delivery', query.starting_after)
         const before = place === null ? null : await getDelivery(pool, place)
@@ -260,17 +257,17 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
           render: renderDelivery,
           cursorOf: ({ id }) => encodeId('webhook_delivery', id),
         })
-      }),
-    },
-    webhook_deliveries: {
-      get: guarded(async ({ params }) => {
+      },
+    }),
+    webhook_deliveries: guarded({
+      get: async ({ params }) => {
         const uuid = decodeId('webhook_delivery', params.id)
         const delivery = uuid && (await getDelivery(pool, uuid))
         if (!delivery) throw noDelivery(params.id)
         return { ok: true, body: renderDelivery(delivery) }
-      }),
-      retry: guarded(async (input, call) => {
-        const answer = await doOnce(keyOf({ operation: 'webhook_deliveries.retry', input: input, call }), async (connection) => {
+      },
+      retry: async (input, call) => {
+        const answer = await doOnce(keyOf({ operation: 'webhook_deliveries.retry', input, call }), async (connection) => {
           const uuid = decodeId('webhook_delivery', input.params.id)
           const delivery = uuid && (await getDelivery(connection, uuid))
           if (!delivery) throw noDelivery(input.params.id)
@@ -278,8 +275,8 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
         })
         wake()
         return answer
-      }),
-    },
+      },
+    }),
   }
 }
 
@@ -304,7 +301,7 @@ const instantOf = (text: string | undefined): number => Date.parse(text ?? '')
 const remembered = async (pool: Pool, key: Key | undefined): Promise<unknown> => {
   if (key === undefined) return undefined
   const found = await transaction(pool, (connection) => lookUpKey(connection, key))
-  if (found === 'reused') throw reused()
+  if (found === 'reused') throw keyReused()
   return found?.answer
 }
 

@@ -2,11 +2,11 @@
 import type { OutputOf, Operations } from '@holdfast/contract'
 import { encodeId, sequenceOf } from '../../domain/ids.ts'
 import type { Delivery, Endpoint } from './store.ts'
+import { iso } from '../answer.ts'
 
 export type WireEndpoint = OutputOf<Operations['webhook_endpoints']['get']>
 export type WireDelivery = OutputOf<Operations['webhook_deliveries']['get']>
 
-const iso = (ms: number): string => new Date(ms).toISOString()
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms))
 
 export const renderEndpoint = (endpoint: Endpoint): WireEndpoint => ({
