@@ -19,6 +19,8 @@ export type WorkFilter = {
   readonly reference: string | null
   /** Documents that concern it. */
   readonly location: LocationNumber | null
+  /** The only locations that the reader may see: what lies wholly elsewhere is left out; null: nothing is. */
+  readonly locations: readonly LocationNumber[] | null
   readonly before: Uuid | null
   readonly limit: number
 }
@@ -27,7 +29,7 @@ export type WorkFilter = {
 export const listWorks = async <Kind extends WorkKind>(
   pool: Pool,
   kind: Kind,
-  { status, reference, location, before, limit }: WorkFilter,
+  { status, reference, location, locations, before, limit }: WorkFilter,
 ): Promise<WorkOf<Kind>[]> => {
   const { rows } = await pool.query(
     `
@@ -38,9 +40,10 @@ select w.body
    and ($3::text is null or w.reference = $3)
    and ($4::int is null or $4 = any(w.location_ids))
    and ($5::uuid is null or w.id < $5)
+   and ($7::int[] is null or w.location_ids && $7)
  order by w.id desc
  limit $6`,
-    [kind, status, reference, location, before, limit],
+    [kind, status, reference, location, before, limit, locations],
   )
   return rows.map((row) => row.body)
 }

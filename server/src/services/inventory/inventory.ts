@@ -15,7 +15,7 @@ import { itemHandlers } from './items.ts'
 import type { LevelReader } from './level-reader.ts'
 import { locationHandlers } from './locations.ts'
 import { nextExpiry, type NextExpiry } from './next-expiry.ts'
-import { isOwn, reachOf } from './reach.ts'
+import { mayHear, reachOf } from './reach.ts'
 import { stockHandlers } from './stock.ts'
 import { submitter } from './submit.ts'
 import { workHandlers } from './work.ts'
@@ -40,7 +40,7 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
     pool: deps.pool,
     catalog: deps.catalog,
     nextExpiry: next,
-    mayHear: async (caller, answer) => isOwn(await reachOf(deps.catalog, caller), answer),
+    mayHear: async (caller, answer) => mayHear(await reachOf(deps.catalog, caller), answer),
   })
   const imports = importHandlers(deps)
   // What could not be told for want of a location's name is done again: only reading comes to that, for what writes names its

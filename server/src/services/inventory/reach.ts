@@ -3,6 +3,7 @@
 //   naming another location, in a write or in a read     permission_denied
 //   a document or a hold that lies wholly elsewhere      not_found, as if there were none
 //   acting on a hold that lies partly elsewhere          permission_denied: half of it would be moved without leave
+//   the next step of a transfer                          where it is done: it leaves by one end's word, and arrives by the other's
 //   reading one that lies partly elsewhere               the whole of it: it is one document, and half of it would be false
 //   lists, levels, availability, sourcing                their own locations and no others; lists are filtered where they are read
 //
@@ -42,6 +43,11 @@ export const within = (reach: Reach, location: CatalogLocation): CatalogLocation
   return location
 }
 
+/** The same, for the place where the next step of a document is done. */
+export const checkPlace = (reach: Reach, place: LocationNumber, { code }: Pick<Catalog, 'code'>): void => {
+  if (reach !== null && !reach.has(place)) throw new Refused('permission_denied', `this is done at ${code(place)}, where this caller may not work`)
+}
+
 /** The candidates that a caller may take from. */
 export const candidatesWithin = (reach: Reach, candidates: readonly Candidate[]): readonly Candidate[] =>
   reach === null ? candidates : candidates.filter(({ location }) => reach.has(location))
@@ -71,8 +77,11 @@ const placesOf = (answer: DocumentAnswer): readonly LocationNumber[] => {
 /** Whether any of it is the caller's: then they may read it. */
 export const isSeen = (reach: Reach, answer: DocumentAnswer): boolean => reach === null || placesOf(answer).some((location) => reach.has(location))
 
-/** Whether all of it is the caller's: then they may act on it, and hear again what they did. */
+/** Whether all of it is the caller's: then they may act on it. */
 export const isOwn = (reach: Reach, answer: DocumentAnswer): boolean => reach === null || placesOf(answer).every((location) => reach.has(location))
+
+/** Whether they may hear again what they did. Of a transfer, one end is theirs, and what is done at the other is no secret. */
+export const mayHear = (reach: Reach, answer: DocumentAnswer): boolean => (answer.kind === 'transfer' ? isSeen(reach, answer) : isOwn(reach, answer))
 
 /** A hold as the caller sees it: nothing where it lies wholly elsewhere. */
 export const seen = (reach: Reach, hold: Hold | undefined): Hold | undefined => (hold && isSeen(reach, { kind: 'hold', hold }) ? hold : undefined)
