@@ -186,7 +186,7 @@ export const shopsDay = async (stock: Ledger, { seed, commands }: { readonly see
   }
 
   const workCommand = (location: LocationNumber): Command => {
-    const open = works.length > 0 && chance.chance(0.6) ? chance.pick(works.slice(-6)) : undefined
+    const open = works.length > 0 && chance.chance(0.75) ? chance.pick(works.slice(-6)) : undefined
     const arrival = {
       lines: chance.chance(0.5) ? null : lines(3).map((one) => ({ ...one, to: chance.pick(adjustable) })),
       close: chance.chance(0.2),
@@ -195,7 +195,7 @@ export const shopsDay = async (stock: Ledger, { seed, commands }: { readonly see
     if (open === undefined) {
       const to = location === london ? paris : london
       return chance.pick<() => Command>([
-        () => ({ type: 'PlanTransfer', id: newId(), from: location, to, lines: lines(5), ...noted }),
+        () => ({ type: 'PlanTransfer', id: newId(), from: location, to, lines: lines(2), ...noted }),
         () => ({
           type: 'AnnounceInbound',
           id: newId(),
