@@ -38,31 +38,45 @@ export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits,
 
 type Raw = FastifyRequest['raw']
 
-async function* bytesOf(raw: Raw, { idleMs, isEnding }: { readonly idleMs: number; readonly isEnding: () => boolean }): AsyncGenerator<Uint8Array> {
+type Patience = { readonly idleMs: number; readonly isEnding: () => boolean }
+
+async function* bytesOf(raw: Raw, patience: Patience): AsyncGenerator<Uint8Array> {
   // Not destroyed when nobody reads on: the answer still has to go out over it.
   const chunks = raw.iterator({ destroyOnReturn: false })
   for (;;) {
-    if (isEnding()) throw new Refused({ code: 'unavailable', detail: `This process is about to end. ${GO_ON}` })
-    const next = await within(idleMs, chunks.next())
+    const next = await waitedFor(chunks.next(), patience)
     if (next.done) return
     yield next.value as Uint8Array // a request without an encoding gives bytes
   }
 }
 
-const within = async <Result>(ms: number, promise: Promise<Result>): Promise<Result> => {
+/** The next piece, unless it does not come, or this process has to go. */
+const waitedFor = async <Result>(next: Promise<Result>, { idleMs, isEnding }: Patience): Promise<Result> => {
+  if (isEnding()) throw abandoned(next, aboutToEnd())
+  const sinceMs = performance.now()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Refused({ code: 'invalid_request', detail: `Nothing of the file has come for ${ms / 1_000} seconds. ${GO_ON}` })), ms)
+    timer = setInterval(() => {
+      if (isEnding()) reject(aboutToEnd())
+      else if (performance.now() - sinceMs > idleMs)
+        reject(new Refused({ code: 'invalid_request', detail: `Nothing of the file has come for ${idleMs / 1_000} seconds. ${GO_ON}` }))
+    }, LOOK_MS)
   })
   try {
-    return await Promise.race([promise, late])
+    return await Promise.race([next, late])
   } catch (error) {
-    promise.catch(() => undefined)
-    if (error instanceof Refused) throw error
-    throw new Refused({ code: 'invalid_request', detail: `The file broke off. ${GO_ON}` })
+    throw abandoned(next, error instanceof Refused ? error : new Refused({ code: 'invalid_request', detail: `The file broke off. ${GO_ON}` }))
   } finally {
-    clearTimeout(timer)
+    clearInterval(timer)
   }
 }
 
+/** Nobody waits for the piece any more, whatever becomes of it. */
+const abandoned = (next: Promise<unknown>, why: Refused): Refused => {
+  next.catch(() => undefined)
+  return why
+}
+
+const LOOK_MS = 250
+const aboutToEnd = () => new Refused({ code: 'unavailable', detail: `This process is about to end. ${GO_ON}` })
 const GO_ON = 'What was done is kept: send the same file with the same Idempotency-Key, and it goes on from there.'

@@ -458,7 +458,8 @@ describe('the SDK', () => {
   })
 })
 
-test('a file may take longer to arrive than any other request may', { timeout: 60_000 }, async () => {
+// These wait for clocks more than they work, so they wait together.
+test.concurrent('a file may take longer to arrive than any other request may', { timeout: 60_000 }, async () => {
   const sender = slowly({ key: 'slow' })
   sender.write('sku,name\n')
   const from = performance.now()
@@ -475,14 +476,14 @@ test('a file may take longer to arrive than any other request may', { timeout: 6
   expect(await sender.answer).toMatchObject({ status: 201, body: { rows_read: sent, items_created: sent } })
 })
 
-test('a sender that says nothing any more is told so, and keeps nobody waiting for ever', { timeout: 60_000 }, async () => {
+test.concurrent('a sender that says nothing any more is told so, and keeps nobody waiting for ever', { timeout: 60_000 }, async () => {
   const sender = slowly({ key: 'hangs' })
   sender.write(`sku,name\n${rowsOf('HANG', 0, 600)}`)
   expect(await sender.answer).toMatchObject({ status: 400, body: { code: 'invalid_request', detail: expect.stringContaining('30 seconds') } })
   expect(await done(send(`sku,name\n${rowsOf('HANG', 0, 600)}`, { key: 'hangs' }))).toMatchObject({ items_created: 600 })
 })
 
-test('a server that dies in the middle, twice, loses no row and does none twice', { timeout: 300_000 }, async () => {
+test.concurrent('a server that dies in the middle, twice, loses no row and does none twice', { timeout: 300_000 }, async () => {
   const own = await ownDatabase()
   let shop = await startServer(own)
   await stockUp(shop.stock, { LON: {} })
@@ -522,6 +523,20 @@ test('a server that dies in the middle, twice, loses no row and does none twice'
   const { body } = await shop.request('GET', '/v1/stock_levels/MANY-8')
   expect(body).toMatchObject({ total: { available: 5 } })
   expect(await verifyBooks(own)).toMatchObject({ violations: [] })
+})
+
+test('a server that is asked to end says so to a sender, ends at once, and the next one goes on', { timeout: 60_000 }, async () => {
+  const own = await ownDatabase()
+  const first = await startServer(own)
+  const sender = slowly({ key: 'ends', at: first })
+  sender.write(`sku,name\n${rowsOf('END', 0, 600)}`)
+  await until('a chunk is done', async () => ((await first.request('GET', '/v1/imports')).body as { data: Import[] }).data[0]?.rows_read === 500)
+  const from = performance.now()
+  await Promise.all([first.stop(), expect(sender.answer).resolves.toMatchObject({ status: 503, body: { code: 'unavailable', retryable: true } })])
+  // Sooner than the time that it would give a request which goes on.
+  expect(performance.now() - from).toBeLessThan(9_000)
+  const second = await startServer(own)
+  expect(await done(send(`sku,name\n${rowsOf('END', 0, 600)}`, { key: 'ends', at: second }))).toMatchObject({ items_created: 600 })
 })
 
 test('an import goes on beside buyers, and the books are right', async () => {
@@ -600,8 +615,8 @@ const untilTaken = async (shop: TestServer, text: string, key: string): Promise<
 }
 
 /** A sender that is in no hurry. */
-const slowly = ({ key }: { readonly key: string }) => {
-  const request = httpRequest(`${server.url}/v1/items/import`, {
+const slowly = ({ key, at = server }: { readonly key: string; readonly at?: TestServer }) => {
+  const request = httpRequest(`${at.url}/v1/items/import`, {
     method: 'POST',
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'text/csv', 'idempotency-key': key },
   })

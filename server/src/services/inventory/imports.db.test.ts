@@ -34,8 +34,8 @@ test('a worker that another has taken over from does nothing more', async () => 
   const cell = await shop()
   const stolen = await imported(cell, { beforePiece: (piece) => (piece === 2 ? cell.pool.query('update imports set worker = $1', [newId()]) : undefined) })
   expect(stolen).toBe('idempotency_key_in_use')
-  const [progress] = await rowsOf<{ rows_read: number }>(cell.pool, 'select p.rows_read from imports as p')
-  const done = progress?.rows_read ?? 0
+  const [far] = await rowsOf<{ rows_read: number }>(cell.pool, 'select p.rows_read from imports as p')
+  const done = far?.rows_read ?? 0
   expect(done).toBeLessThan(ROWS)
   expect(await rowsOf(cell.pool, 'select count(*) as items from items as i')).toEqual([{ items: done }])
   await cell.pool.query('update imports set worker = null, working_until = null')
