@@ -10,7 +10,7 @@ import type { Asked, Attempt, Operation } from './history.ts'
 import { run } from './simulation.ts'
 
 /** Histories from which the forger chooses: not everything happens in each of them. */
-const HISTORIES = 150
+const HISTORIES = 400
 
 const faultless: Evidence[] = []
 beforeAll(async () => {
