@@ -1,8 +1,8 @@
 // Stock that a supplier says is coming.
 import { Type } from 'typebox'
 import { arrival } from './arrival.ts'
-import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
-import { closed, count, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+import { documentCaller, documentFields, expectedLine, linesOf, workOperations } from './work.ts'
+import { closed, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
 /** Not blank, not padded: a stray space would make two suppliers of one. */
 const supplier = Type.String({
@@ -23,13 +23,7 @@ export const inboundShipment = Type.Object({
   lines: Type.Array(
     Type.Object(
       {
-        sku: Type.String(),
-        quantity: count,
-        outstanding: count,
-        received: count,
-        missing: count,
-        excess: count,
-        withdrawn: count,
+        ...expectedLine,
         level_version: nullable(version),
       },
       { description: 'quantity = outstanding + received + missing + withdrawn. Excess came on top of it.' },

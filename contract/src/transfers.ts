@@ -1,8 +1,8 @@
 // Stock that goes from one location to another.
 import { Type } from 'typebox'
 import { arrival } from './arrival.ts'
-import { documentCaller, documentFields, linesOf, workOperations } from './work.ts'
-import { closed, count, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
+import { documentCaller, documentFields, expectedLine, linesOf, workOperations } from './work.ts'
+import { closed, id, instant, locationCode, nullable, oneOf, page, quantity, reference, sku, version } from './schema.ts'
 
 const transferStatus = oneOf(['open', 'dispatched', 'received', 'canceled'])
 
@@ -15,13 +15,7 @@ export const transfer = Type.Object({
   lines: Type.Array(
     Type.Object(
       {
-        sku: Type.String(),
-        quantity: count,
-        outstanding: count,
-        received: count,
-        missing: count,
-        excess: count,
-        withdrawn: count,
+        ...expectedLine,
         from_level_version: nullable(version),
         to_level_version: nullable(version),
       },

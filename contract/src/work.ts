@@ -3,13 +3,16 @@ import { Type, type TObject, type TProperties, type TSchema } from 'typebox'
 import type { Scope } from './permissions.ts'
 import { operation, type Operation } from './operation.ts'
 import type { RejectionCode } from './problems.ts'
-import { closed, dryRun, id, instant, list, MAX_LINES, metadata, nullable, reference, version } from './schema.ts'
+import { closed, count, dryRun, id, instant, list, MAX_LINES, metadata, nullable, reference, version } from './schema.ts'
 
 export const linesOf = <Line extends TProperties>(line: Line) => Type.Array(closed(line), { minItems: 1, maxItems: MAX_LINES })
 /** What a caller may add to any document. */
 export const documentCaller = { reference: Type.Optional(reference), metadata: Type.Optional(metadata) }
 /** What every document with a life of its own tells of itself. */
 export const documentFields = { reference: nullable(Type.String()), metadata, created_at: instant, version }
+
+/** What of a line that was on its way has arrived. */
+export const expectedLine = { sku: Type.String(), quantity: count, outstanding: count, received: count, missing: count, excess: count, withdrawn: count }
 
 type Action = { readonly summary: string; readonly body: TSchema; readonly scope: Scope; readonly rejections: readonly RejectionCode[] }
 

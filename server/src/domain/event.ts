@@ -3,7 +3,7 @@ import type { Hold } from './hold.ts'
 import type { Count } from './count.ts'
 import type { Adjustment, Receipt, Return, Shipment } from './document.ts'
 import type { InboundShipment } from './inbound-shipment.ts'
-import type { ItemNumber, LocationNumber } from './ids.ts'
+import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
 import type { Level } from './level.ts'
 import type { SignalEventType } from './signal.ts'
 import type { Transfer } from './transfer.ts'
@@ -43,6 +43,33 @@ export type DocumentAnswer =
   | { readonly kind: 'transfer'; readonly transfer: Transfer }
   | { readonly kind: 'inbound_shipment'; readonly inbound: InboundShipment }
   | { readonly kind: 'count'; readonly count: Count }
+
+/** Which document an answer is: what its movements belong to. */
+export const documentOf = (answer: DocumentAnswer): { readonly kind: DocumentAnswer['kind']; readonly id: Uuid } => {
+  switch (answer.kind) {
+    case 'hold':
+      return { kind: 'hold', id: answer.hold.id }
+    case 'receipt':
+      return { kind: 'receipt', id: answer.receipt.id }
+    case 'adjustment':
+      return { kind: 'adjustment', id: answer.adjustment.id }
+    case 'shipment':
+      return { kind: 'shipment', id: answer.shipment.id }
+    case 'return':
+      return { kind: 'return', id: answer.return.id }
+    case 'transfer':
+      return { kind: 'transfer', id: answer.transfer.id }
+    case 'inbound_shipment':
+      return { kind: 'inbound_shipment', id: answer.inbound.id }
+    case 'count':
+      return { kind: 'count', id: answer.count.id }
+  }
+}
+
+/** The documents that are written once, and never change. */
+export type WrittenOnce = Extract<DocumentAnswer, { kind: 'receipt' | 'adjustment' | 'shipment' | 'return' }>
+export const isWrittenOnce = (answer: DocumentAnswer): answer is WrittenOnce =>
+  answer.kind === 'receipt' || answer.kind === 'adjustment' || answer.kind === 'shipment' || answer.kind === 'return'
 
 /** How a level stands, told because it crossed a line. */
 export type LevelTold = { readonly kind: 'stock_level'; readonly level: Level }

@@ -74,6 +74,7 @@ export const receiveInbound = (command: ReceiveInbound, view: StockView, now: In
     const { item, requested, remaining } = arrived
     return reject({ code: 'quantity_exceeds_outstanding', kind: 'inbound_shipment', id, item, requested, remaining })
   }
+  if (arrived.nothing) return already({ kind: 'inbound_shipment', inbound })
   const ends = isComplete(arrived.lines)
   return accepted(
     { ...inbound, version: inbound.version + 1, lines: arrived.lines, status: ends ? 'received' : 'announced', endedAt: ends ? now : null },

@@ -83,6 +83,7 @@ export const receiveTransfer = (command: ReceiveTransfer, view: StockView, now: 
     const { item, requested, remaining } = arrived
     return reject({ code: 'quantity_exceeds_outstanding', kind: 'transfer', id: transfer.id, item, requested, remaining })
   }
+  if (arrived.nothing) return already({ kind: 'transfer', transfer })
   const lines = arrived.lines.map((line, index) => ({ ...line, sourceVersion: transfer.lines[index]?.sourceVersion ?? null }))
   const ends = isComplete(lines)
   return accepted(

@@ -2,7 +2,7 @@
 // The simulation has another one of these, in memory.
 import type { LevelName } from '../domain/decide.ts'
 import type { Purchase } from '../domain/decision.ts'
-import type { DocumentAnswer, EventDraft } from '../domain/event.ts'
+import { documentOf, isWrittenOnce, type DocumentAnswer, type EventDraft, type WrittenOnce } from '../domain/event.ts'
 import type { Hold } from '../domain/hold.ts'
 import { instant, type Instant } from '../domain/instant.ts'
 import type { ItemNumber, Uuid } from '../domain/ids.ts'
@@ -10,23 +10,7 @@ import type { Entry, Level } from '../domain/level.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import { levelsOfWork, locationsOfWork, type Work } from '../domain/work.ts'
 import type pg from 'pg'
-import {
-  documentNumber,
-  holdColumns,
-  holdOf,
-  int2s,
-  int4s,
-  int8s,
-  jsonOrNull,
-  jsons,
-  ms,
-  placeNumber,
-  texts,
-  uuids,
-  words,
-  type EntryDocument,
-  type HoldRow,
-} from './codec.ts'
+import { documentNumber, holdColumns, holdOf, int2s, int4s, int8s, jsonOrNull, jsons, ms, placeNumber, texts, uuids, words, type HoldRow } from './codec.ts'
 import { Fault, faultOf } from './fault.ts'
 import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
 
@@ -501,7 +485,7 @@ const statementsOf = (changes: Changes, now: Instant): Statement[] => {
     ],
   ])
   const entries = told.flatMap(({ entries: moved, answer }, index) =>
-    answer === null ? [] : moved.map((entry) => ({ entry, index, document: documentOfAnswer(answer) })),
+    answer === null ? [] : moved.map((entry) => ({ entry, index, document: documentOf(answer) })),
   )
   if (entries.length > 0)
     statements.push([
@@ -553,26 +537,6 @@ const keysStatement = (name: string, text: string, newKeys: readonly NewKey[], n
     ...(told === undefined ? [] : [told]),
   ],
 ]
-
-type WrittenOnce = Extract<DocumentAnswer, { kind: 'receipt' | 'adjustment' | 'shipment' | 'return' }>
-const isWrittenOnce = (answer: DocumentAnswer): answer is WrittenOnce =>
-  answer.kind === 'receipt' || answer.kind === 'adjustment' || answer.kind === 'shipment' || answer.kind === 'return'
-
-/** Which document a movement belongs to: a hold's movements to the hold, a shipment's to the shipment. */
-const documentOfAnswer = (answer: DocumentAnswer): { kind: EntryDocument; id: Uuid } => {
-  switch (answer.kind) {
-    case 'hold':
-      return { kind: 'hold', id: answer.hold.id }
-    case 'transfer':
-      return { kind: 'transfer', id: answer.transfer.id }
-    case 'inbound_shipment':
-      return { kind: 'inbound_shipment', id: answer.inbound.id }
-    case 'count':
-      return { kind: 'count', id: answer.count.id }
-    default:
-      return { kind: answer.kind, id: noted(answer).id }
-  }
-}
 
 /** Whole numbers and locations that lists filter by are written beside the body. */
 const workColumns = (works: readonly Work[]): unknown[] => [

@@ -1,7 +1,7 @@
 // One database in memory, as far as the ledger can tell it from PostgreSQL: rows that are visible once they are committed, row
 // locks and unique indexes that are waited for, one clock, and connections that break. Statements run in the order of
 // storage/ledger-store.ts and see what that one's would see at "read committed"; each of them takes simulated time.
-import type { DocumentAnswer, EventData } from '../../src/domain/event.ts'
+import { documentOf, isWrittenOnce, type DocumentAnswer, type EventData } from '../../src/domain/event.ts'
 import type { Hold } from '../../src/domain/hold.ts'
 import type { ItemNumber, Uuid } from '../../src/domain/ids.ts'
 import { instant, type Instant } from '../../src/domain/instant.ts'
@@ -670,27 +670,4 @@ const answerAt = (rows: Rows, sequence: number | null): Remembered['outcome'] =>
   if (event === undefined) throw new Error(`a key points to event ${sequence}, which is not there`)
   if (event.data.kind === 'stock_level') throw new Error(`a key points to event ${sequence}, which nobody asked for`)
   return { ok: true, answer: event.data }
-}
-
-const isWrittenOnce = ({ kind }: DocumentAnswer): boolean => kind === 'receipt' || kind === 'adjustment' || kind === 'shipment' || kind === 'return'
-
-const documentOf = (answer: DocumentAnswer): EntryRow['document'] => {
-  switch (answer.kind) {
-    case 'hold':
-      return { kind: 'hold', id: answer.hold.id }
-    case 'receipt':
-      return { kind: 'receipt', id: answer.receipt.id }
-    case 'adjustment':
-      return { kind: 'adjustment', id: answer.adjustment.id }
-    case 'shipment':
-      return { kind: 'shipment', id: answer.shipment.id }
-    case 'return':
-      return { kind: 'return', id: answer.return.id }
-    case 'transfer':
-      return { kind: 'transfer', id: answer.transfer.id }
-    case 'inbound_shipment':
-      return { kind: 'inbound_shipment', id: answer.inbound.id }
-    case 'count':
-      return { kind: 'count', id: answer.count.id }
-  }
 }

@@ -78,7 +78,7 @@ const placesOf = (answer: DocumentAnswer): readonly LocationNumber[] => {
 export const isSeen = (reach: Reach, answer: DocumentAnswer): boolean => reach === null || placesOf(answer).some((location) => reach.has(location))
 
 /** Whether all of it is the caller's: then they may act on it. */
-export const isOwn = (reach: Reach, answer: DocumentAnswer): boolean => reach === null || placesOf(answer).every((location) => reach.has(location))
+const isOwn = (reach: Reach, answer: DocumentAnswer): boolean => reach === null || placesOf(answer).every((location) => reach.has(location))
 
 /** Whether they may hear again what they did. Of a transfer, one end is theirs, and what is done at the other is no secret. */
 export const mayHear = (reach: Reach, answer: DocumentAnswer): boolean => (answer.kind === 'transfer' ? isSeen(reach, answer) : isOwn(reach, answer))
