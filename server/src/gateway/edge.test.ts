@@ -23,13 +23,7 @@ const stubWith = (changes: Partial<GatewayDeps> = {}, changedLimits: Partial<Gat
 const listening = async (stub: Stub): Promise<number> => Number(new URL((await stub.start({ host: '127.0.0.1', port: 0 })).url).port)
 
 describe('what a browser may do with an answer', () => {
-  const always = {
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'permissions-policy': expect.stringContaining('camera=()'),
-  }
+  const always = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' }
   const data = { ...always, 'content-security-policy': "default-src 'none'; frame-ancestors 'none'", 'cache-control': 'no-store' }
 
   test('data is not kept, sniffed, framed or run, whether it is an answer or a refusal', async () => {
@@ -46,7 +40,14 @@ describe('what a browser may do with an answer', () => {
     const stub = stubWith()
     for (const url of ['/docs', '/docs/problems/not_found']) {
       const { headers: told } = await stub.app.inject({ url })
-      expect(told, url).toMatchObject({ ...always, 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' })
+      expect(told, url).toMatchObject({
+        ...always,
+        'referrer-policy': 'no-referrer',
+        'cross-origin-opener-policy': 'same-origin',
+        'permissions-policy': expect.stringContaining('camera=()'),
+        'content-type': 'text/html; charset=utf-8',
+        'cache-control': 'no-cache',
+      })
       expect(told['content-security-policy']).toMatch(
         /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
       )

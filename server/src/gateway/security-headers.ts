@@ -1,15 +1,14 @@
 // What a browser may do with what we answer: for data nothing at all, for pages only what they need. Made once, and not for each request.
 
-/** Nothing here is a page of somebody else's, and nothing of ours asks for a camera. */
 const everywhere = {
   'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()',
 } as const
 
-/** Data: not to be kept, and inert even when somebody opens it as a page. */
+/**
+ * Data: not to be kept, and inert even when somebody opens it as a page. What only matters for a page that runs or links is left
+ * out: every header is looked at and written for every answer.
+ */
 export const dataHeaders: Readonly<Record<string, string>> = Object.freeze({
   ...everywhere,
   'cache-control': 'no-store',
@@ -20,6 +19,10 @@ export const dataHeaders: Readonly<Record<string, string>> = Object.freeze({
 export const pageHeaders = ({ style }: { readonly style: string }): Readonly<Record<string, string>> =>
   Object.freeze({
     ...everywhere,
+    'referrer-policy': 'no-referrer',
+    'cross-origin-opener-policy': 'same-origin',
+    // Nothing of ours asks for a camera.
+    'permissions-policy': 'accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()',
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-cache',
     'content-security-policy': `default-src 'none'; style-src 'sha256-${style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
