@@ -97,14 +97,18 @@ export const folded = `e.item_id as item, e.location_id as location, ${state(1)}
          ${state(4)} as damaged, ${state(5)} as quality_control, ${state(6)} as incoming,
          max(e.level_version) as version, ${ms('max(e.occurred_at)')} as "updatedAt"`
 
-/** All locks first, in the order of batches. What was told of a level stays as it was until the level moves again. */
+/**
+ * All locks first, in the order of batches. What was told of a level stays as it was until the level moves again; where nothing
+ * was, it is noted that it was in stock by the old numbers, so that being low or out by the new ones is told then.
+ */
 export const setThresholds = async (connection: Connection, items: readonly (Thresholds & { readonly number: ItemNumber })[]): Promise<void> => {
   const numbers = int4s(items.map(({ number }) => number))
   await connection.query('select from stock_levels as l where l.item_id = any($1::int[]) order by l.item_id, l.location_id for update', [numbers])
   await connection.query(
     `
 update stock_levels as l
-   set safety_stock = n.safety_stock, reorder_point = n.reorder_point
+   set safety_stock = n.safety_stock, reorder_point = n.reorder_point,
+       signal = coalesce(l.signal, case when greatest(0, l.available - l.safety_stock) > coalesce(l.reorder_point, 0) then 'in_stock' end)
   from unnest($1::int[], $2::bigint[], $3::bigint[]) as n (item_id, safety_stock, reorder_point)
  where l.item_id = n.item_id`,
     [numbers, int8s(items.map(({ safetyStock }) => safetyStock)), int8s(items.map(({ reorderPoint }) => reorderPoint))],

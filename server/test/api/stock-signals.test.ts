@@ -107,14 +107,16 @@ test('transfers, arrivals and counts are told of as sales are', async () => {
   expect(await words('WAY-1', 'PAR')).toEqual(['stock.low'])
 })
 
-test('a reorder point that is set later is for what happens from then on', async () => {
+test('a reorder point that is set later is told of with the next thing that happens', async () => {
   await stockUp(stock, { LON: { 'SET-1': 10 } })
   await stock.items.update('SET-1', { reorderPoint: 20 })
-  // The list shows it at once; the word comes when the level moves across the line.
+  // The list shows it at once; the word comes when the level moves, and need not cross the line for it.
   expect((await stock.stockLevels.list({ sku: 'SET-1', low: true }).page()).data).toMatchObject([{ availableToSell: 10 }])
+  await hold('SET-1', 1)
+  expect(await words('SET-1')).toEqual(['stock.low'])
   await stockUp(stock, { LON: { 'SET-1': 20 } })
   await hold('SET-1', 10)
-  expect(await words('SET-1')).toEqual(['stock.low'])
+  expect(await words('SET-1')).toEqual(['stock.low', 'stock.low'])
 })
 
 test('buyers who rush two servers sell an item out once', async () => {
