@@ -157,7 +157,6 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   return {
     start: async () => {
       await makeMonths(backgroundPool, limits.timers.monthsAhead)
-      const first = await makeFirstOnes(readPool, config.firstStart)
       parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
       for (const service of services) {
         await service.start()
@@ -169,6 +168,8 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       }
       const { url } = await gateway.start({ host: config.host, port: config.port })
       parts.started({ name: 'gateway', stop: () => gateway.stop(), stopMs: limits.gateway.drainMs + limits.lifecycle.stopMs })
+      // Last: what is made here is shown once, and a start that fails before (the port is taken) would have shown it to nobody.
+      const first = await makeFirstOnes(readPool, config.firstStart)
       ready = true
       return { url, first }
     },

@@ -21,8 +21,8 @@ const environment = (more: Record<string, string> = {}): Record<string, string |
 }
 
 /** Starts it and answers what it printed until it was ready. */
-const up = async (): Promise<string> => {
-  const child = spawn(process.execPath, [program, 'up'], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+const up = async (more: Record<string, string> = {}): Promise<string> => {
+  const child = spawn(process.execPath, [program, 'up'], { env: environment(more), stdio: ['ignore', 'pipe', 'pipe'] })
   let printed = ''
   let complaints = ''
   child.stderr.on('data', (chunk: Buffer) => void (complaints += String(chunk)))
@@ -127,6 +127,32 @@ test('from nothing: started, three lines pasted, stopped, started again, and all
   const other = await command('serve')
   expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('Another Holdfast')])
   expect(other.stderr).not.toContain('    at ')
+  expect(await end()).toBe(0)
+})
+
+test('a first start that cannot listen makes nothing that is shown once: the next one shows it', { timeout: 60_000 }, async () => {
+  const directory = join(dataDir, 'port-taken')
+  const other = createServer().listen(port, '127.0.0.1')
+  await once(other, 'listening')
+  const { code, stderr } = await commandWith({ HOLDFAST_DATA_DIR: directory }, 'up')
+  expect([code, stderr]).toEqual([1, expect.stringContaining('another program listens there')])
+  other.close()
+  await once(other, 'close')
+
+  const printed = await up({ HOLDFAST_DATA_DIR: directory })
+  expect(printed).toMatch(/^Password \(shown once\) /m)
+  expect(printed).toMatch(/^API key \(shown once\) {2}hf_/m)
+  expect(printed).toContain('There are 100 units of DEMO-TEA at LON.')
+  expect(await end()).toBe(0)
+})
+
+test('a first start with a key of its own says what there is to try, and with which key', { timeout: 60_000 }, async () => {
+  const own = { HOLDFAST_API_KEY: 'hf_a-key-of-somebodys-own-0123456789' }
+  const printed = await up({ HOLDFAST_DATA_DIR: join(dataDir, 'own-key'), ...own })
+  expect(printed).not.toContain(own.HOLDFAST_API_KEY)
+  expect(printed).toContain('There are 100 units of DEMO-TEA at LON.\nThese three lines')
+  expect(printed).toContain('with your key in HOLDFAST_API_KEY:')
+  expect((await paste(printed, own)).stdout).toContain('"status":"executed"')
   expect(await end()).toBe(0)
 })
 

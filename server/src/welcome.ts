@@ -36,9 +36,12 @@ export const whatWasMade = ({ url, first }: { readonly url: string; readonly fir
 export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
   const lines = ['', whatWasMade({ url, first })]
   const key = first.madeKey ?? '$HOLDFAST_API_KEY'
-  if (key.startsWith('$'))
-    lines.push('With your key in HOLDFAST_API_KEY, and stock of your own in place of the demo item, these go one after the other into a shell:')
-  else if (demo) lines.push(`There are 100 units of ${SKU} at ${LOCATION}. These three lines hold three of them, execute the hold, and ship it:`)
+  const needed = [
+    ...(first.madeKey === undefined ? ['your key in HOLDFAST_API_KEY'] : []),
+    ...(demo ? [] : [`stock of your own in place of ${SKU} at ${LOCATION}`]),
+  ]
+  if (demo) lines.push(`There are 100 units of ${SKU} at ${LOCATION}.`)
+  lines.push(`These three lines hold three units, execute the hold, and ship it${needed.length === 0 ? '' : `, with ${needed.join(' and ')}`}:`)
   lines.push(
     '',
     `HOLD=$(curl -sw '\\n' ${url}/v1/holds -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -H "Idempotency-Key: try-$(date +%s)" -d '{"lines":[{"sku":"${SKU}","quantity":3,"location":"${LOCATION}"}]}' | tee /dev/stderr | sed -n 's/.*"id":"\\(hold_[^"]*\\)".*/\\1/p')`,
