@@ -86,7 +86,7 @@ describe('a transfer', () => {
 
   test('is one JSON document with --json', async () => {
     await using server = await startServer(() => ({ body: transfer }))
-    const { stdout } = await holdfast(['transfer', 'show', transferId, '--json'], server)
+    const { stdout } = await holdfast(['transfer', 'get', transferId, '--json'], server)
     expect(JSON.parse(stdout)).toEqual(transfer)
     expect(server.asked[0]).toMatchObject({ call: `GET /v1/transfers/${transferId}`, key: undefined })
   })

@@ -55,7 +55,7 @@ export function addCountCommands(program: Command) {
     })
 
   count
-    .command('show')
+    .command('get')
     .description('show a count')
     .argument('<id>')
     .action(async (id: string, _: object, command: Command) => {

@@ -49,7 +49,7 @@ export function addInboundCommands(program: Command) {
     })
 
   inbound
-    .command('show')
+    .command('get')
     .description('show an inbound shipment')
     .argument('<id>')
     .action(async (id: string, _: object, command: Command) => {

@@ -57,7 +57,7 @@ export function addTransferCommands(program: Command) {
     })
 
   transfer
-    .command('show')
+    .command('get')
     .description('show a transfer')
     .argument('<id>')
     .action(async (id: string, _: object, command: Command) => {
