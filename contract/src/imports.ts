@@ -8,7 +8,7 @@ import { closed, count, dryRun, id, instant, list, locationCode, MAX_QUANTITY, n
 const onExisting = ['refuse', 'skip', 'update'] as const
 const importFormats = ['csv', 'ndjson'] as const
 
-/** One row. In CSV the fields of `price` are the columns price_amount and price_currency, and each attribute has a column of its own. */
+/** One row. In CSV the fields of `price` and `purchase_limit` are columns such as price_amount, and each attribute has a column of its own. */
 export const importRow = closed({
   sku,
   name: Type.Optional(name),

@@ -137,6 +137,26 @@ test('the same as lines of JSON', async () => {
   expect((await errorsOf(bad)).map(({ raw }) => raw)).toEqual(wrong)
 })
 
+test('a limit for one customer comes with the file, is changed by it, and stays where it says nothing', async () => {
+  const limitOf = async (sku: string) => (await server.stock.items.get(sku)).purchaseLimit
+  const header = 'sku,name,purchase_limit_quantity,purchase_limit_window_seconds\n'
+  expect(await done(send(`${header}LIMIT-1,One,2,86400\nLIMIT-2,Two,,\n`))).toMatchObject({ items_created: 2, rows_failed: 0 })
+  expect([await limitOf('LIMIT-1'), await limitOf('LIMIT-2')]).toEqual([{ quantity: 2, windowSeconds: 86_400 }, null])
+
+  const update = { query: '?on_existing=update' }
+  expect(await done(send(`${header}LIMIT-1,,3,86400\nLIMIT-2,,,\n`, update))).toMatchObject({ items_updated: 1, items_unchanged: 1 })
+  expect(await done(send('sku,brand\nLIMIT-1,Leaf\n', update))).toMatchObject({ items_updated: 1 })
+  expect(await limitOf('LIMIT-1')).toEqual({ quantity: 3, windowSeconds: 86_400 })
+  await expect(server.stock.holds.place({ lines: [{ sku: 'LIMIT-1', quantity: 1 }] })).rejects.toMatchObject({ code: 'invalid_request' })
+
+  const lines = '{"sku":"LIMIT-1","purchase_limit":null}\n{"sku":"LIMIT-3","name":"Three","purchase_limit":{"quantity":1,"window_seconds":60}}'
+  expect(await done(send(lines, { ...update, type: 'application/x-ndjson' }))).toMatchObject({ items_created: 1, items_updated: 1 })
+  expect([await limitOf('LIMIT-1'), await limitOf('LIMIT-3')]).toEqual([null, { quantity: 1, windowSeconds: 60 }])
+
+  const wrong = await errorsOf(await done(send(`${header}LIMIT-4,Four,2,\nLIMIT-5,Five,two,60\n`)))
+  expect(wrong.map(({ errors }) => errors.map(({ param }) => param))).toEqual([['purchase_limit_window_seconds'], ['purchase_limit_quantity']])
+})
+
 describe('a row that is wrong', () => {
   const header = 'sku,name,price_amount,price_currency,safety_stock,barcode,quantity,location,attributes.colour'
   const wrong: [what: string, row: string, code: string, params: string[]][] = [

@@ -4,6 +4,7 @@ import type { LocationNumber } from '../../domain/ids.ts'
 import type { Item, ItemFields } from '../../storage/items.ts'
 import type { Dealt, ImportCounts } from '../../storage/imports.ts'
 import { failed, type Read, type Row, type RowError } from './import-rows.ts'
+import { limitOf } from './items.ts'
 
 /** A location that was named, or why it cannot be used. */
 export type Named = { readonly number: LocationNumber } | { readonly code: 'not_found' | 'location_inactive'; readonly message: string }
@@ -134,7 +135,7 @@ const NOWHERE = 0
 
 /** The item with what a row says of it. Attributes and metadata that a row does not name stay as they are. */
 const saidOf = (sku: string, before: ItemFields | undefined, said: Omit<Row['fields'], 'sku' | 'quantity' | 'location'>): ItemFields => {
-  const { safety_stock: safetyStock, reorder_point: reorderPoint, attributes, metadata, ...rest } = said
+  const { safety_stock: safetyStock, reorder_point: reorderPoint, purchase_limit: limit, attributes, metadata, ...rest } = said
   const stood = before ?? nothingSaid
   return {
     sku,
@@ -148,7 +149,7 @@ const saidOf = (sku: string, before: ItemFields | undefined, said: Omit<Row['fie
     metadata: metadata === undefined ? stood.metadata : { ...stood.metadata, ...metadata },
     safetyStock: safetyStock ?? stood.safetyStock,
     reorderPoint: reorderPoint === undefined ? stood.reorderPoint : reorderPoint,
-    purchaseLimit: stood.purchaseLimit,
+    purchaseLimit: limit === undefined ? stood.purchaseLimit : limitOf(limit),
     status: stood.status,
   }
 }
@@ -173,6 +174,7 @@ const compared = ['name', 'description', 'brand', 'category', 'barcode', 'safety
 const differences = (a: ItemFields | undefined, b: ItemFields): string[] => [
   ...compared.filter((field) => a?.[field] !== b[field]).map((field) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)),
   ...(a?.price?.amount === b.price?.amount && a?.price?.currency === b.price?.currency ? [] : ['price']),
+  ...(a?.purchaseLimit?.quantity === b.purchaseLimit?.quantity && a?.purchaseLimit?.windowSeconds === b.purchaseLimit?.windowSeconds ? [] : ['purchase_limit']),
   ...(['attributes', 'metadata'] as const).flatMap((group) =>
     Object.entries(b[group]).flatMap(([name, value]) => (a?.[group][name] === value ? [] : [`${group}.${name}`])),
   ),

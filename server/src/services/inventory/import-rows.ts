@@ -17,7 +17,7 @@ export type Row = { readonly row: number; readonly record: SourceRecord; readonl
 export type Read = Row | { readonly error: RowError }
 
 const plain = ['sku', 'name', 'description', 'brand', 'category', 'barcode', 'location'] as const
-const whole = ['price_amount', 'safety_stock', 'reorder_point', 'quantity'] as const
+const whole = ['price_amount', 'safety_stock', 'reorder_point', 'purchase_limit_quantity', 'purchase_limit_window_seconds', 'quantity'] as const
 const columnNames: ReadonlySet<string> = new Set([...plain, ...whole, 'price_currency', 'error'])
 const wholeNames: ReadonlySet<string> = new Set(whole)
 
@@ -51,7 +51,7 @@ export const csvRows = (header: SourceRecord, reader: RowReader, { columns: most
       const fields = fieldsOf(columns, record.cells)
       const faults = record.raw.includes('\0')
         ? columns.flatMap((param, index) => (record.cells[index]?.includes('\0') ? [{ param, message: 'must not contain the character NUL' }] : []))
-        : reader.faultsOf(fields).map(({ param, message }) => ({ param: param.replace(/^price\./, 'price_'), message }))
+        : reader.faultsOf(fields).map(({ param, message }) => ({ param: param.replace(/^(price|purchase_limit)\./, '$1_'), message }))
       if (faults.length > 0) return failed(record, row, typeof fields['sku'] === 'string' ? fields['sku'] : null, 'invalid_request', faults)
       return { row, record, fields: fields as ImportRow } // checked
     },
@@ -98,8 +98,8 @@ const fieldsOf = (columns: readonly string[], cells: readonly string[]): Record<
 
 /** `attributes.colour` is colour among the attributes; `price_amount` is the amount of the price. */
 const partsOf = (column: string): [group: string, name?: string] => {
-  if (column === 'price_amount') return ['price', 'amount']
-  if (column === 'price_currency') return ['price', 'currency']
+  const [, group, field] = /^(price|purchase_limit)_(.+)$/.exec(column) ?? []
+  if (group !== undefined && field !== undefined) return [group, field]
   const dot = column.indexOf('.')
   return dot === -1 ? [column] : [column.slice(0, dot), column.slice(dot + 1)]
 }

@@ -103,7 +103,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['i
 
 type Creation = Parameters<Handlers['items']['create']>[0]['body']
 
-const limitOf = (limit: { readonly quantity: number; readonly window_seconds: number } | null): ItemFields['purchaseLimit'] =>
+export const limitOf = (limit: { readonly quantity: number; readonly window_seconds: number } | null): ItemFields['purchaseLimit'] =>
   limit === null ? null : { quantity: limit.quantity, windowSeconds: limit.window_seconds }
 
 const fieldsOf = (body: Creation): ItemFields => ({
