@@ -24,7 +24,7 @@ describe('placing a hold', () => {
   test('sends its lines and prints the hold as a table', async () => {
     await using server = await startServer(() => ({ status: 201, body: hold }))
     const { code, stdout, stderr } = await holdfast(
-      ['hold', 'place', 'TEA-1=3@LON', 'a=b=2', '--ttl', '15m', '--reference', 'cart-7', '--mode', 'best_effort', '--key', 'cart-7'],
+      ['hold', 'place', 'TEA-1=3@LON', 'a=b=2', '--ttl', '15m', '--reference', 'cart-7', '--mode', 'best_effort', '--idempotency-key', 'cart-7'],
       server,
     )
 

@@ -18,22 +18,12 @@ export function addHoldCommands(program: Command) {
     .option('--customer <name>', 'who buys; needed for items that have a limit for one customer')
     .option('--reference <text>', 'your own word for it')
     .addOption(new Option('--mode <mode>', 'best_effort takes what there is').choices(['all_or_nothing', 'best_effort']))
-    .option('--key <key>', 'the same as --idempotency-key')
-    .action(
-      async (
-        lines: readonly HoldLine[],
-        given: { ttl?: number; customer?: string; reference?: string; mode?: Hold['mode']; key?: string },
-        command: Command,
-      ) => {
-        const { stock, options, done } = openSession(command, 'move')
-        const { ttl, customer, reference, mode, key } = given
-        const placed = await stock.holds.place(
-          { lines, ttlSeconds: ttl, customer, reference, mode },
-          { ...options, idempotencyKey: key ?? options.idempotencyKey },
-        )
-        done(placed, () => holdWords(placed))
-      },
-    )
+    .action(async (lines: readonly HoldLine[], given: { ttl?: number; customer?: string; reference?: string; mode?: Hold['mode'] }, command: Command) => {
+      const { stock, options, done } = openSession(command, 'move')
+      const { ttl, customer, reference, mode } = given
+      const placed = await stock.holds.place({ lines, ttlSeconds: ttl, customer, reference, mode }, options)
+      done(placed, () => holdWords(placed))
+    })
 
   hold
     .command('execute')
