@@ -86,12 +86,12 @@ export function pair(text: string, before: Readonly<Record<string, string>> = {}
 /** One word after another into a list: an option that may be repeated. */
 export const word = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
 
-/** `100/1`: a hundred in a second. */
+/** `100/1s`: a hundred within a second. */
 export function rate(text: string): 'unlimited' | { limit: number; windowSeconds: number } {
   if (text === 'unlimited') return text
-  const [, limit, seconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,4})$/.exec(text) ?? []
-  if (limit === undefined || seconds === undefined) throw new InvalidArgumentError(`"${text}" is not LIMIT/SECONDS, and not unlimited.`)
-  return { limit: Number(limit), windowSeconds: Number(seconds) }
+  const [, limit, window] = /^([1-9]\d{0,6})\/(\S+)$/.exec(text) ?? []
+  if (limit === undefined || window === undefined) throw new InvalidArgumentError(`"${text}" is not LIMIT/TIME, for instance 100/1s, nor "unlimited".`)
+  return { limit: Number(limit), windowSeconds: duration(window) }
 }
 
 /** One after another into a list. */

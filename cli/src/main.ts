@@ -27,7 +27,7 @@ Exit codes:
   0  done
   1  a defect, or an answer nobody foresaw
   2  wrong usage: nothing was sent
-  3  refused by the server, for instance not enough stock; of an import: at least one row
+  3  refused by the server, for instance not enough stock; of an import, at least one row
   4  the server cannot be reached or cannot answer now: worth another try`,
   )
 

@@ -24,6 +24,14 @@ test.each([
   [['stock', 'levels', 'TEA-1'], '/v1/stock_levels?sku=TEA-1&format=csv'],
   [['stock', 'entries', '--from', 'held'], '/v1/ledger_entries?from=held&format=csv'],
   [['stock', 'events', '--after', '7'], '/v1/events?after_sequence=7&format=csv'],
+  [['transfer', 'list', '--status', 'open'], '/v1/transfers?status=open&format=csv'],
+  [['inbound', 'list'], '/v1/inbound_shipments?format=csv'],
+  [['count', 'list'], '/v1/counts?format=csv'],
+  [['user', 'list'], '/v1/users?format=csv'],
+  [['api-key', 'list'], '/v1/api_keys?format=csv'],
+  [['audit', '--action', 'user.created'], '/v1/audit_log?action=user.created&format=csv'],
+  [['webhook', 'list'], '/v1/webhook_endpoints?format=csv'],
+  [['webhook', 'deliveries', 'whe_1'], '/v1/webhook_endpoints/whe_1/deliveries?format=csv'],
 ])('%j can be taken as a file', async (words, path) => {
   const { url, asked } = await startServer('sku\r\nTEA-1\r\n')
   expect(await holdfast([...words, '--export', 'csv'], { url })).toEqual({ code: 0, signal: null, stdout: 'sku\r\nTEA-1\r\n', stderr: '' })

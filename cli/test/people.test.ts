@@ -87,7 +87,7 @@ describe('api-key', () => {
   test('create prints the key first, so that it can be read off by a program', async () => {
     await using server = await startServer(() => ({ status: 201, body: { ...apiKey, key: SECRET } }))
     const { stdout } = await holdfast(
-      ['api-key', 'create', 'Till 3', '--scope', 'holds:write', '--scope', 'availability:read', '--expires-in', '30d', '--rate', '100/1'],
+      ['api-key', 'create', 'Till 3', '--scope', 'holds:write', '--scope', 'availability:read', '--expires-in', '30d', '--rate', '100/1s'],
       server,
     )
     expect(server.asked[0]?.body).toEqual({
@@ -153,7 +153,7 @@ test.each([
   ['a role nobody has', ['user', 'create', 'a@b', '--role', 'king'], 'Allowed choices are shopper'],
   ['no role', ['user', 'create', 'a@b'], '--role'],
   ['no scope', ['api-key', 'create', 'Till'], '--scope'],
-  ['a rate that is none', ['api-key', 'create', 'Till', '--scope', 'holds:write', '--rate', 'fast'], 'is not LIMIT/SECONDS'],
+  ['a rate that is none', ['api-key', 'create', 'Till', '--scope', 'holds:write', '--rate', 'fast'], 'is not LIMIT/TIME'],
   ['an update of nothing', ['user', 'update', user.id], 'nothing to change'],
   ['some locations and all', ['user', 'update', user.id, '--location', 'LON', '--all-locations'], 'exclude each other'],
 ])('%s ends with 2', async (_, args, says) => {

@@ -1,7 +1,7 @@
 import type { ApiKey } from '@holdfast/sdk'
 import type { Command } from 'commander'
 import { duration, positiveNumber, rate, word } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, plain, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, plain, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 export function addApiKeyCommands(program: Command) {
@@ -14,7 +14,7 @@ export function addApiKeyCommands(program: Command) {
     .requiredOption('--scope <scope>', 'what it may do; may be repeated', word)
     .option('--location <code>', 'only this location; may be repeated (default: all that you may work with)', word)
     .option('--expires-in <time>', '900, 15m, 2h, 7d', duration)
-    .option('--rate <rate>', 'LIMIT/SECONDS, for instance 100/1, or unlimited', rate)
+    .option('--rate <rate>', 'requests within a time, for instance 100/1s, or unlimited', rate)
     .action(async (name: string, { scope, location, expiresIn, rate }: Given, command: Command) => {
       const { stock, options, done } = openSession(command, 'create')
       const made = await stock.apiKeys.create({ name, scopes: scopesOf(scope), locations: location, expiresInSeconds: expiresIn, rateLimit: rate }, options)
@@ -36,6 +36,7 @@ export function addApiKeyCommands(program: Command) {
     .description('list keys, newest first')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async (list: ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.apiKeys.list({ limit }))
@@ -48,7 +49,7 @@ export function addApiKeyCommands(program: Command) {
     .option('--name <name>')
     .option('--scope <scope>', 'of those that it has, only these; may be repeated', word)
     .option('--location <code>', 'only this location; may be repeated', word)
-    .option('--rate <rate>', 'LIMIT/SECONDS, for instance 100/1, or unlimited', rate)
+    .option('--rate <rate>', 'requests within a time, for instance 100/1s, or unlimited', rate)
     .action(async (id: string, given: Omit<Given, 'scope'> & { name?: string; scope?: readonly string[] }, command: Command) => {
       const { stock, done } = openSession(command, 'change')
       if (Object.keys(given).length === 0) command.error('error: nothing to change was given')

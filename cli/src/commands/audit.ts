@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditFilter } from '@holdfast/sdk'
 import type { Command } from 'commander'
 import { positiveNumber } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 export function addAuditCommands(program: Command) {
@@ -11,10 +11,11 @@ export function addAuditCommands(program: Command) {
     .option('--actor <principal>', 'only what this one did')
     .option('--action <action>', 'only this, for instance api_key.created')
     .option('--subject <id>', 'only what was done to this user or key')
-    .option('--since <instant>', 'from this instant on')
-    .option('--until <instant>', 'before this instant')
+    .option('--since <instant>', 'from this instant on, for instance 2026-11-21T08:00:00Z')
+    .option('--until <instant>', 'up to, but not, this instant')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ actor, action, subject, since, until, ...list }: AuditFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.auditLog.list({ actor, action, subject, since, until, limit }))

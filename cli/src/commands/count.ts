@@ -2,7 +2,7 @@ import type { Count, CountFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { countedLine, gather, positiveNumber, wholeNumber } from '../arguments.ts'
 import { count as digits } from '../count.ts'
-import { type Column, type ListOptions, listOptions, plain, table, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, plain, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 type CountedLine = ReturnType<typeof countedLine>
@@ -72,6 +72,7 @@ export function addCountCommands(program: Command) {
     .option('--reference <text>')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ status, location, reference, ...list }: CountFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.counts.list({ status, location, reference, limit }))

@@ -1,7 +1,7 @@
 import type { InboundShipment, InboundShipmentFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { arrivalLine, gather, line, positiveNumber } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, plain, sum, table, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, plain, sum, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 type Line = ReturnType<typeof line>
@@ -66,6 +66,7 @@ export function addInboundCommands(program: Command) {
     .option('--reference <text>')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ status, location, reference, ...list }: InboundShipmentFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.inboundShipments.list({ status, location, reference, limit }))

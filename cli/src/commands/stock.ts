@@ -190,7 +190,7 @@ function addHistory(parent: Command) {
     .option('--document <id>', 'of this transfer, receipt, count, …')
     .addOption(new Option('--from <state>').choices(places))
     .addOption(new Option('--to <state>').choices(places))
-    .option('--since <instant>', 'for instance 2026-11-21T00:00:00.000Z')
+    .option('--since <instant>', 'from this instant on, for instance 2026-11-21T08:00:00Z')
     .option('--until <instant>', 'up to, but not, this instant')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)

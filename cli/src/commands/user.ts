@@ -3,7 +3,7 @@ import { text as readAll } from 'node:stream/consumers'
 import { responseOf, type User, type UserFilter } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { positiveNumber, word } from '../arguments.ts'
-import { type Column, type ListOptions, listOptions, plain, time } from '../output.ts'
+import { type Column, exportOption, type ListOptions, listOptions, plain, time } from '../output.ts'
 import { openSession } from '../session.ts'
 
 const roles: readonly User['role'][] = ['shopper', 'viewer', 'operator', 'manager', 'auditor', 'administrator']
@@ -49,6 +49,7 @@ export function addUserCommands(program: Command) {
     .option('--email <email>', 'only the one with this address')
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ role, email, ...list }: UserFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(columns, list, (limit) => stock.users.list({ role, email, limit }))

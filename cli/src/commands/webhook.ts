@@ -8,7 +8,7 @@ import type {
 } from '@holdfast/sdk'
 import { type Command, Option } from 'commander'
 import { duration, gather, pair, positiveNumber, wholeNumber } from '../arguments.ts'
-import { type Column, exitCodes, type ListOptions, listOptions, plain, table, time } from '../output.ts'
+import { type Column, exitCodes, exportOption, type ListOptions, listOptions, plain, table, time } from '../output.ts'
 import { openSession } from '../session.ts'
 import { listen } from '../webhook-listener.ts'
 
@@ -48,6 +48,7 @@ function addEndpoints(webhook: Command) {
     .addOption(new Option('--status <status>').choices(['enabled', 'disabled']))
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async ({ status, ...list }: WebhookEndpointFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(endpointColumns, list, (limit) => stock.webhookEndpoints.list({ status, limit }))
@@ -149,6 +150,7 @@ function addDeliveries(webhook: Command) {
     .addOption(new Option('--status <status>').choices(['pending', 'delivered', 'failed']))
     .option('--limit <n>', listOptions.limit, positiveNumber)
     .option('--all', listOptions.all)
+    .addOption(exportOption())
     .action(async (endpoint: string, { status, ...list }: WebhookDeliveryFilter & ListOptions, command: Command) => {
       const { stock, output } = openSession(command, 'read')
       await output.list(deliveryColumns, list, (limit) => stock.webhookEndpoints.deliveries(endpoint, { status, limit }))
