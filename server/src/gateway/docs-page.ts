@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { problems, rejectionCodes, type Operation, type RejectionCode } from '@holdfast/contract'
 import { exampleBody, exampleOf } from './example.ts'
-import { codesOf, farewellOf, neededWords, operationId, problemExample, tagOf } from './openapi.ts'
+import { codesOf, farewellOf, neededWords, operationId, problemExample, tagOf, tagTexts } from './openapi.ts'
 import { pageHeaders } from './security-headers.ts'
 
 export type Page = { readonly path: string; readonly html: string; readonly headers: Readonly<Record<string, string>> }
@@ -80,6 +80,7 @@ const reference = (operations: readonly Operation[]): Html => {
           (tag) =>
             html`<section aria-labelledby="${tag}">
               <h2 id="${tag}">${words(tag)}</h2>
+              <p>${tagTexts[tag] ?? ''}</p>
               ${ofTag(tag).map(operationText)}
             </section> `,
         )}

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { allOperations, rejectionCodes } from '@holdfast/contract'
 import { describe, expect, test } from 'vitest'
 import { curlOf, docsPages } from './docs-page.ts'
-import { openApi, operationId } from './openapi.ts'
+import { openApi, operationId, tagOf, tagTexts } from './openapi.ts'
 
 type Json = { [name: string]: unknown }
 const document = openApi(allOperations) as { paths: Record<string, Record<string, Json>>; components: { schemas: Record<string, Json>; headers: Json } } // as made beside
@@ -21,6 +21,10 @@ describe('the OpenAPI document', () => {
       allOperations.map(({ method, path }) => `${method} ${path}`).toSorted(),
     )
     expect(new Set(allOperations.map(operationId)).size).toBe(allOperations.length)
+  })
+
+  test('says a sentence about every resource, and about nothing else', () => {
+    expect(Object.keys(tagTexts).toSorted()).toEqual([...new Set(allOperations.map(tagOf))].toSorted())
   })
 
   test('refers to nothing that it does not have', () => {

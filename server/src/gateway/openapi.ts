@@ -24,7 +24,7 @@ export const openApi = (operations: readonly Operation[]): Json => {
     },
     servers: [{ url: '/' }],
     security: [{ apiKey: [] }],
-    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name, description: tagTexts[name] ?? `What can be asked about ${name.replaceAll('_', ' ')}.` })),
+    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name, description: tagTexts[name] ?? '' })),
     paths,
     components: {
       schemas: Object.fromEntries([...components].toSorted(([a], [b]) => (a < b ? -1 : 1))),
@@ -125,18 +125,29 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
   }
 }
 
-const tagTexts: Readonly<Record<string, string>> = {
+/** A sentence for each resource; a test holds it against the table. */
+export const tagTexts: Readonly<Record<string, string>> = {
   items: 'What is stocked, known by its sku.',
+  imports: 'Files of items and their opening stock: how far they are, and which rows failed.',
   locations: 'Places that hold stock, known by their code.',
   receipts: 'Stock that came from suppliers.',
   adjustments: 'Stock that was found, lost, damaged, or set aside.',
   holds: 'Promises of stock to one buyer for a limited time: placed, then executed or released.',
   shipments: 'Stock that went to customers.',
   returns: 'Stock that came back from customers.',
+  transfers: 'Stock that goes from one location to another: planned, dispatched, received in parts.',
+  inbound_shipments: 'What suppliers say is coming, and what of it has come.',
+  counts: 'What was found on the shelves of a location, and how the books are corrected by it.',
   stock_levels: 'The counts of one item at one location, now or then.',
   availability: 'What can be sold, and from where.',
   ledger_entries: 'Every movement of stock there ever was.',
   events: 'Facts that happened, in their order.',
+  auth: 'Signing in and out, and who is asking.',
+  users: 'The people who may sign in, each with a role.',
+  api_keys: 'Keys of programs: what each may do, where, and how often.',
+  audit_log: 'Who did what to users, keys and sessions, from where.',
+  webhook_endpoints: 'Urls that are told of events, each with a secret of its own.',
+  webhook_deliveries: 'What became of telling them: one event for one endpoint, with its attempts.',
 }
 
 const farewellDescriptions: Json = {
