@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { problems } from '@holdfast/contract'
+import { eventTypes, problems, roles, scopes } from '@holdfast/contract'
 import { expect, test } from 'vitest'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -15,6 +15,23 @@ test('every refusal has a paragraph in docs/api/errors.md, with its status, and 
     ]),
   )
   expect(told).toEqual(new Map(Object.entries(problems).map(([code, { status, retryable }]) => [code, { status, retryable }])))
+})
+
+test('every type of event stands in docs/words.md, and no other', () => {
+  const page = read('docs/words.md')
+  const table = page.slice(page.indexOf('## Events'), page.indexOf('### Signals'))
+  const told = Array.from(table.matchAll(/`([a-z_]+)\.([a-z_]+(?:\\\|[a-z_]+)+)`/g), ([, subject = '', verbs = '']) =>
+    verbs.split('\\|').map((verb) => `${subject}.${verb}`),
+  )
+  expect(told.flat().toSorted()).toEqual(eventTypes.toSorted())
+})
+
+test('every role and every scope stands in docs/guides/keys-and-roles.md', () => {
+  const rows = read('docs/guides/keys-and-roles.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((line) => Array.from((line.split('|')[1] ?? '').matchAll(/`([\w:]+)`/g), ([, word]) => word))
+  expect(rows.toSorted()).toEqual([...scopes, ...roles].toSorted())
 })
 
 test('every variable that is read from the environment stands in docs/operating/running.md, and no other', () => {
