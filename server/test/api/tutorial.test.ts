@@ -1,24 +1,14 @@
 // The tutorial's program is run as it stands there: what a newcomer is told must work.
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import { API_KEY, ownDatabase, startServer, verifyBooks } from '../support/server.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const page = readFileSync(`${root}/docs/guides/a-checkout-in-ten-minutes.md`, 'utf8')
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // it listens on a port
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('the shop of the tutorial sells, gives back, refuses, and ships what it hears was sold; and does so again', async () => {
   const program = /^```ts\n([\s\S]*?)^```/m.exec(page)?.[1]

@@ -1,9 +1,9 @@
 // A Redis of a test's own, that can be stopped in the middle of a word.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
+import { freePort } from './free-port.ts'
 import { until } from './until.ts'
 
 /** Where there is none, what needs one is left out, and says so. */
@@ -44,13 +44,4 @@ export const startRedis = async (): Promise<TestRedis> => {
     keys: () => mine.keys('*'),
     kill,
   }
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // it listens on a port
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,7 +1,7 @@
 // What makes something: done once for its Idempotency-Key, and answered again without what is shown only once.
 import { isTaken, once as onceForKey, type Key } from '../../storage/idempotency.ts'
 import type { Connection, Pool } from '../../storage/pool.ts'
-import { Refused } from '../answer.ts'
+import { keyReused, Refused } from '../answer.ts'
 import type { Answer } from '../service.ts'
 
 /** @param make  answers what is told now, and what is told again; a secret is only in the first */
@@ -13,7 +13,7 @@ export const once = async <Wire>(
   const done = await onceForKey(pool, { key, work: make, remember: ({ again }) => again, wasFirst })
   switch (done.was) {
     case 'reused':
-      throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+      throw keyReused()
     case 'remembered':
       return { ok: true, body: done.answer as Wire, replayed: true } // what was remembered under the same fingerprint
     case 'done':

@@ -1,7 +1,7 @@
 // Making what is no stock, an item or a location: once for its key, and refused when there is one already.
 import { isTaken, once, type Key } from '../../storage/idempotency.ts'
 import type { Connection, Pool } from '../../storage/pool.ts'
-import { Refused } from '../answer.ts'
+import { keyReused, Refused } from '../answer.ts'
 import type { Answer } from '../service.ts'
 
 export type Creation<Made, Wire> = {
@@ -28,7 +28,7 @@ export const createOnce = async <Made extends { readonly sequence: number }, Wir
   })
   switch (done.was) {
     case 'reused':
-      throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+      throw keyReused()
     case 'remembered':
       return { ok: true, body: done.answer as Wire, replayed: true } // what was remembered under the same fingerprint
     case 'done':

@@ -31,7 +31,7 @@ import { insertItems, itemsBySku, lockItems, setItemSequences, updateItems, type
 import { keyOf } from '../../storage/idempotency.ts'
 import { setThresholds } from '../../storage/levels.ts'
 import { transaction, type Connection } from '../../storage/pool.ts'
-import { Refused, cursorId, invalidCursor, namedId, pageOf } from '../answer.ts'
+import { cursorId, invalidCursor, keyReused, namedId, pageOf, Refused } from '../answer.ts'
 import type { Answer, Call, Handlers } from '../service.ts'
 import { Unreadable, type SourceRecord } from './csv.ts'
 import { decideChunk, type Chunk, type Named } from './import-chunk.ts'
@@ -264,7 +264,7 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
       const opened = await openImport(pool, { id: newId(), key, worker, leaseMs: limits.leaseMs, request })
       switch (opened.is) {
         case 'reused':
-          throw new Refused('idempotency_key_reused', 'this Idempotency-Key was used for another request; use a new key for a new request')
+          throw keyReused()
         case 'in use':
           throw new Refused('idempotency_key_in_use', 'a file is being imported under this key; what became of it is told by GET /v1/imports', {
             retryAfterSeconds: Math.ceil(opened.freeInMs / 1_000),
