@@ -9,6 +9,8 @@ export type Creation<Made, Wire> = {
   readonly key: Key | undefined
   readonly make: (connection: Connection) => Promise<Made>
   readonly render: (made: Made) => Wire
+  /** What was remembered, as it is answered now: an older release may have remembered less. */
+  readonly recall?: (remembered: Wire) => Wire
   /** Told once it stands, and not before. */
   readonly stands: (made: Made) => void
   /** What is said when there is one already. */
@@ -20,6 +22,7 @@ export const createOnce = async <Made extends { readonly sequence: number }, Wir
   key,
   make,
   render,
+  recall = (remembered) => remembered,
   stands,
   taken,
 }: Creation<Made, Wire>): Promise<Answer<Wire>> => {
@@ -30,7 +33,7 @@ export const createOnce = async <Made extends { readonly sequence: number }, Wir
     case 'reused':
       throw keyReused()
     case 'remembered':
-      return { ok: true, body: done.answer as Wire, replayed: true } // what was remembered under the same fingerprint
+      return { ok: true, body: recall(done.answer as Wire), replayed: true } // what was remembered under the same fingerprint
     case 'done':
       stands(done.made)
       return { ok: true, body: render(done.made), sequence: done.made.sequence }

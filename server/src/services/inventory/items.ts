@@ -40,6 +40,8 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['i
         key: keyOf({ operation: 'items.create', input: body, call }),
         make: async (connection) => told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call),
         render: renderItem,
+        // Items had no limits when answers were first remembered, and keys outlive an upgrade.
+        recall: (item) => ({ ...item, purchase_limit: item.purchase_limit ?? null }),
         stands: (item) => catalog.itemChanged(item),
         taken: `there is an item ${body.sku} already`,
       }),
