@@ -16,6 +16,7 @@ import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
 import { openRedis, type Redis } from './platform/redis.ts'
 import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
+import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
@@ -38,7 +39,7 @@ export type App = {
 export const app = ({ config, databaseUrl, log }: { readonly config: Config; readonly databaseUrl: string; readonly log: Logger }): App => {
   const metrics = openMetrics()
   const parts = lifecycle({ log })
-  const onFault = (part: string) => (error: unknown) => log.warn({ err: error, part }, 'something failed and is tried again')
+  const onFault = (part: string) => sparingly((error, before) => log.warn({ err: error, part, ...timesBefore(before) }, 'something failed and is tried again'))
 
   const pool = (name: string, size: number, options: { readonly pipeline?: boolean } = {}): Pool => {
     const opened = openPool({
@@ -47,7 +48,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       statementTimeoutMs: limits.database.statementMs,
       lockTimeoutMs: limits.database.lockMs,
       applicationName: `holdfast-${name}`,
-      onBroken: (error) => log.warn({ err: error, pool: name }, 'a connection to the database broke'),
+      onBroken: sparingly((error, before) => log.warn({ err: error, pool: name, ...timesBefore(before) }, 'a connection to the database broke')),
       ...options,
     })
     const metric = name.replace('-', '_')
@@ -70,6 +71,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
 
   const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
+  const onLedgerFault = onFault('ledger')
   const stock = ledger({
     store: postgresStore({ pool: ledgerPool, prepare: config.database.prepare }),
     thresholdsOf: items.thresholdsOf,
@@ -79,7 +81,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     onBatch: ({ requests }) => batchSizes.observe(requests),
     onFault: (error) => {
       reruns.add(1)
-      onFault('ledger')(error)
+      onLedgerFault(error)
     },
   })
   metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)

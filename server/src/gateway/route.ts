@@ -39,6 +39,8 @@ export type RouteDeps = {
   /** Nothing: whoever may ask may ask as often as they like. */
   readonly rates?: RateLimits | undefined
   readonly uploading: WeakSet<Socket>
+  /** Told when it could not be found out whose a key is, or a session. */
+  readonly keyUnchecked: (error: unknown, requestId: string) => void
 }
 
 /** What is under way in this process. When it drains, connections are closed as they are answered. */
@@ -60,7 +62,7 @@ declare module 'fastify' {
 }
 
 export const addRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void => {
-  const { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates } = deps
+  const { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, keyUnchecked } = deps
   const validate = validatorOf(operation, limits)
   const readQuery = queryReaderOf(operation)
   const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
@@ -115,7 +117,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     try {
       return await caller
     } catch (error) {
-      log.warn({ err: error, requestId }, 'a key could not be checked')
+      keyUnchecked(error, requestId)
       throw identityAway()
     }
   }

@@ -276,6 +276,13 @@ describe('load and logs', () => {
     await cut.stop()
   })
 
+  test('a hundred keys that cannot be checked while the database is away are one line', async () => {
+    const cut = stubGateway(undefined, { identify: () => Promise.reject(new Error('connection refused')) })
+    for (let time = 0; time < 100; time += 1) await cut.app.inject({ method: 'GET', url: '/v1/items', headers: headers() })
+    expect(cut.logged.map((line) => line['message'])).toEqual(['a key could not be checked'])
+    await cut.stop()
+  })
+
   test('a key that has to be looked up first is served the same', async () => {
     const slow = stubGateway(undefined, {
       identify: async (key) => (key === KEY ? { principal: 'shop', scopes: new Set(scopes), locations: null } : undefined),

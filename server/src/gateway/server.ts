@@ -9,6 +9,7 @@ import { watchLoop } from '../platform/event-loop.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { randomWord } from '../platform/random.ts'
+import { sparingly, timesBefore } from '../platform/sparingly.ts'
 import type { Refusal } from '../services/service.ts'
 import { admission } from './admission.ts'
 import { keyIn, identityAway, wrongKey, type Identify } from './authenticate.ts'
@@ -169,7 +170,10 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     return refuse(request, reply, { code: 'method_not_allowed', detail: `${request.method} is not for ${shown(path)}; it takes ${allowed}.` }, { limits, load })
   })
 
-  const routeDeps = { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, uploading }
+  const keyUnchecked = sparingly((error, before, requestId: string) =>
+    log.warn({ err: error, requestId, ...timesBefore(before) }, 'a key could not be checked'),
+  )
+  const routeDeps = { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, uploading, keyUnchecked }
   for (const operation of operations) {
     if (operation.bodyTypes === undefined) addRoute(app, operation, routeDeps)
     else addUploadRoute(app, operation, routeDeps)

@@ -88,6 +88,12 @@ const gateway: GatewayLimits = {
   lingerMs: 2_000,
 }
 
+const log = {
+  /** While the database is away, every part would say so several times a second, and every request as well. */
+  everyMs: 10_000,
+  kinds: 100,
+} as const
+
 const rateLimit = {
   /** Keys, people and addresses whose requests are counted at a time, at about 200 bytes each. */
   subjects: 100_000,
@@ -363,6 +369,7 @@ const imports: ImportLimits = {
 
 export const limits = {
   memory,
+  log,
   gateway,
   identity,
   password,
