@@ -25,6 +25,7 @@ import { relay } from './services/relay/relay.ts'
 import type { Service } from './services/service.ts'
 import { timers } from './services/timers/timers.ts'
 import { webhooks } from './services/webhooks/webhooks.ts'
+import type { Backlog } from './storage/backlog.ts'
 import { postgresStore } from './storage/ledger-store.ts'
 import { makeMonths } from './storage/months.ts'
 import { openPool, type Pool } from './storage/pool.ts'
@@ -111,6 +112,8 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     onFault: onFault('webhooks'),
     onAttempt: (delivered) => attempts[delivered ? 'delivered' : 'failed'].add(1),
   })
+  /** Of the database, so every process tells the same. Nothing while that could not be found out. */
+  let backlog: Backlog | undefined
   metrics.gauge('webhook_attempts_under_way', 'Webhooks that are being sent.', hooks.underWay)
   const services: readonly Service[] = [
     who,
@@ -128,8 +131,22 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     // Before the relay: what it finds nobody listening to is gone.
     hooks,
     relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') }),
-    timers({ pool: backgroundPool, ledger: stock, limits: limits.timers, onFault: onFault('timers') }),
+    timers({
+      pool: backgroundPool,
+      ledger: stock,
+      limits: limits.timers,
+      sessionIdleMs: limits.identity.sessionIdleMs,
+      onBacklog: (found) => void (backlog = found),
+      onFault: onFault('timers'),
+    }),
   ]
+  const waits = (name: string, help: string, of: keyof Backlog) => metrics.gauge(name, help, () => backlog?.[of] ?? Number.NaN)
+  waits('outbox_oldest_seconds', 'How long the oldest event that was not told yet has waited.', 'outboxSeconds')
+  waits('webhook_deliveries_pending', `Deliveries to be made, and to be tried again, of enabled endpoints; ${limits.timers.counted} at most.`, 'deliveries')
+  waits('webhook_deliveries_overdue_seconds', 'How long the delivery that has been due for longest has waited.', 'overdueSeconds')
+  waits('imports_running', 'Imports that a process works on.', 'importsRunning')
+  waits('imports_left', 'Imports that broke off, and wait for their sender to come back.', 'importsLeft')
+  waits('sessions_open', 'Sessions of people who are signed in.', 'sessions')
 
   const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
   const memory = memoryCounter(limits.rateLimit)

@@ -323,6 +323,9 @@ const timers = {
   keyAgeMs: 48 * 3_600_000,
   keysForgotten: 5_000,
   monthsAhead: 3,
+  /** Sooner than anybody scrapes /metrics, and one small query. */
+  lookMs: 5_000,
+  counted: 100_000,
 } as const
 
 const memory = {

@@ -55,6 +55,21 @@ describe('without a good key', () => {
     expect(text).toContain('# TYPE')
   })
 
+  test('metrics say whether anything waits: events, webhooks, imports', async () => {
+    const names = [
+      'outbox_oldest_seconds',
+      'webhook_deliveries_pending',
+      'webhook_deliveries_overdue_seconds',
+      'imports_running',
+      'imports_left',
+      'sessions_open',
+    ]
+    await until('the database was asked', async () => {
+      const { text } = await server.request('GET', '/metrics')
+      return names.every((name) => new RegExp(`^${name} [0-9.]+$`, 'm').test(text))
+    })
+  })
+
   test('a key that is revoked opens nothing after five seconds', async () => {
     const made = await runCommand(database, ['key', 'create', 'Lost on the tube', '--scope', 'items:read', '--json'])
     const { id, key } = JSON.parse(made.output) as { id: string; key: string } // what key create prints

@@ -122,7 +122,9 @@ const timersOn = (cell: Cell, limits: Partial<TimersDeps['limits']>, ledger: Led
   const service = timers({
     pool: cell.pool,
     ledger,
-    limits: { sweepMs: 5, sweep: 500, upkeepMs: 20, keyAgeMs: 48 * 3_600_000, keysForgotten: 5_000, monthsAhead: 3, ...limits },
+    limits: { sweepMs: 5, sweep: 500, upkeepMs: 20, keyAgeMs: 48 * 3_600_000, keysForgotten: 5_000, monthsAhead: 3, lookMs: 60_000, counted: 100, ...limits },
+    sessionIdleMs: 60_000,
+    onBacklog: () => undefined,
     onFault: (fault) => faults.push(fault),
   })
   onTestFinished(() => service.stop())

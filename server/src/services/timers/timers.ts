@@ -1,6 +1,7 @@
 // What time itself brings: holds that are due give their stock back, old keys are forgotten, and months are made ahead.
 import type { Ledger } from '../../ledger/ledger.ts'
 import { loop } from '../../platform/loop.ts'
+import { readBacklog, type Backlog } from '../../storage/backlog.ts'
 import { dueHolds } from '../../storage/holds.ts'
 import { forgetOldKeys } from '../../storage/idempotency.ts'
 import { makeMonths } from '../../storage/months.ts'
@@ -18,11 +19,18 @@ export type TimersDeps = {
     readonly keyAgeMs: number
     readonly keysForgotten: number
     readonly monthsAhead: number
+    /** How often it is looked what waits, and how much of it is counted. */
+    readonly lookMs: number
+    readonly counted: number
   }
+  /** Of a person who has gone. */
+  readonly sessionIdleMs: number
+  /** Told what waits to be done; nothing when that could not be found out. */
+  readonly onBacklog: (backlog: Backlog | undefined) => void
   readonly onFault: (error: unknown) => void
 }
 
-export const timers = ({ pool, ledger, limits, onFault }: TimersDeps): Service<'timers'> => {
+export const timers = ({ pool, ledger, limits, sessionIdleMs, onBacklog, onFault }: TimersDeps): Service<'timers'> => {
   /** Through the same ledger as everything else, so that a hold ends once, whoever else is at it. Expiry does not wait for this: it only makes reads right. */
   const sweep = async (): Promise<number> => {
     const due = await dueHolds(pool, limits.sweep)
@@ -34,7 +42,17 @@ export const timers = ({ pool, ledger, limits, onFault }: TimersDeps): Service<'
     await makeMonths(pool, limits.monthsAhead)
     return (await forgetOldKeys(pool, limits.keyAgeMs, limits.keysForgotten)) === limits.keysForgotten ? 0 : limits.upkeepMs
   }
-  const loops = [loop({ step: sweep, onFault, afterFaultMs: limits.sweepMs * 4 }), loop({ step: upkeep, onFault, afterFaultMs: limits.upkeepMs })]
+  const look = async (): Promise<number> => {
+    const backlog = readBacklog(pool, { most: limits.counted, idleMs: sessionIdleMs })
+    onBacklog(await backlog.catch(() => undefined))
+    await backlog
+    return limits.lookMs
+  }
+  const loops = [
+    loop({ step: sweep, onFault, afterFaultMs: limits.sweepMs * 4 }),
+    loop({ step: upkeep, onFault, afterFaultMs: limits.upkeepMs }),
+    loop({ step: look, onFault, afterFaultMs: limits.lookMs }),
+  ]
   return {
     name: 'timers',
     handlers: {},
