@@ -1,7 +1,7 @@
 // On real sockets: what becomes of requests, connections and streams when the process is asked to end.
 import { once } from 'node:events'
 import { Agent, request, type IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../platform/limits.ts'
@@ -80,10 +80,12 @@ describe('when the process is asked to end', () => {
     const { stub, url, port } = await started(stubGateway(answer))
     const underWay = ask(`${url}/v1/items`, new Agent())
     while (stub.asked.length < 1) await sleep(1)
-    // Half a request keeps its connection from being idle.
+    const accepted = once(stub.app.server, 'connection') as Promise<[Socket]> // says node:net
+    // Half a request keeps its connection from being idle, once it was read.
     const socket = connect(port, '127.0.0.1')
     socket.write('GET /readyz HTTP/1.1\r\n')
-    await sleep(20)
+    const [theirs] = await accepted
+    while (theirs.bytesRead === 0) await sleep(1)
     const stopping = stub.stop()
     await sleep(20)
     socket.write('Host: x\r\n\r\n')
