@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { operation } from './operation.ts'
-import { closed, count, instant, list, metadata, name, nullable, oneOf, page, pairs, sku, version } from './schema.ts'
+import { closed, count, instant, list, MAX_ATTRIBUTES, metadata, name, nullable, oneOf, page, pairs, sku, version } from './schema.ts'
 
 const itemStatus = oneOf(['active', 'archived'])
 
@@ -8,7 +8,7 @@ const price = closed({
   amount: Type.Integer({ minimum: 0, description: "In the currency's smallest unit." }),
   currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.' }),
 })
-const attributes = pairs(100, 'What the item is like: colour, size, …')
+const attributes = pairs(MAX_ATTRIBUTES, 'What the item is like: colour, size, …')
 const purchaseLimit = closed(
   {
     quantity: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),

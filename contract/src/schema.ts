@@ -37,7 +37,9 @@ export const reference = Type.String({ minLength: 1, maxLength: 256, description
 /** Pairs of strings that we keep and do not look at. */
 export const pairs = (maxProperties: number, description: string) =>
   Type.Record(Type.String(), Type.String({ maxLength: 500 }), { maxProperties, propertyNames: { maxLength: 64 }, description })
-export const metadata = pairs(50, 'Up to 50 pairs of strings, kept and given back as they are.')
+export const MAX_METADATA = 50
+export const MAX_ATTRIBUTES = 100
+export const metadata = pairs(MAX_METADATA, 'Up to 50 pairs of strings, kept and given back as they are.')
 
 export const id = (prefix: string) => Type.String({ pattern: `^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`, examples: [`${prefix}_01jd8w2k5v7x9n3q4r6t8y0z1b`] })
 

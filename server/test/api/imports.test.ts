@@ -647,3 +647,44 @@ const slowly = ({ key, at = server }: { readonly key: string; readonly at?: Test
   answer.catch(() => undefined)
   return { write: (text: string) => void request.write(text), end: () => void request.end(), cut: () => void request.destroy(), answer }
 }
+
+test('a limit for one customer comes in with the row, and is kept by one that does not name it', async () => {
+  const lines = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+  const type = 'application/x-ndjson'
+  const row = { sku: 'DROP-1', name: 'Drop', quantity: 10, location: 'LON', purchase_limit: { quantity: 1, window_seconds: 3_600 } }
+  await done(send(lines(row), { type }))
+  await expect(server.stock.holds.place({ lines: [{ sku: 'DROP-1', quantity: 2 }], customer: 'ada' })).rejects.toMatchObject({
+    code: 'purchase_limit_exceeded',
+  })
+  expect(await done(send(lines({ sku: 'DROP-1', brand: 'Was' }), { type, query: '?on_existing=update' }))).toMatchObject({ items_updated: 1 })
+  expect((await server.stock.items.get('DROP-1')).purchaseLimit).toEqual({ quantity: 1, windowSeconds: 3_600 })
+  const again = { sku: 'DROP-1', purchase_limit: { quantity: 2, window_seconds: 3_600 } }
+  expect(await done(send(lines(again, { ...again, purchase_limit: null }), { type, query: '?on_existing=update' }))).toMatchObject({
+    items_updated: 1,
+    rows_failed: 1,
+  })
+  expect((await server.stock.items.get('DROP-1')).purchaseLimit).toEqual({ quantity: 2, windowSeconds: 3_600 })
+})
+
+test('an item gets no more attributes by many imports than by one', async () => {
+  const attributes = (first: number) => Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`a${first + i}`, 'x']))
+  const send60 = (first: number) =>
+    done(
+      send(`${JSON.stringify({ sku: 'FULL-1', name: 'Full', attributes: attributes(first) })}\n`, {
+        type: 'application/x-ndjson',
+        query: '?on_existing=update',
+      }),
+    )
+  expect(await send60(0)).toMatchObject({ rows_failed: 0 })
+  const more = await send60(60)
+  expect(more).toMatchObject({ rows_failed: 1 })
+  expect((await errorsOf(more))[0]?.errors).toMatchObject([{ param: 'attributes', message: 'would be more than 100, together with those that the item has' }])
+  expect(Object.keys((await server.stock.items.get('FULL-1')).attributes)).toHaveLength(60)
+})
+
+test('a header of thousands of columns is refused in a few words', async () => {
+  const { status, text } = await send(`sku,${'x,'.repeat(60_000)}\n`)
+  expect(status).toBe(400)
+  expect(text).toContain('200 are the most')
+  expect(text.length).toBeLessThan(30_000)
+})

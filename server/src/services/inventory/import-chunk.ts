@@ -1,5 +1,6 @@
 // What a chunk of rows means for the items that are there: which are made, which are changed, what is received, and which rows fail.
 // Nothing is asked and nothing is written here.
+import { MAX_ATTRIBUTES, MAX_METADATA } from '@holdfast/contract'
 import type { LocationNumber } from '../../domain/ids.ts'
 import type { Item, ItemFields } from '../../storage/items.ts'
 import type { Dealt, ImportCounts } from '../../storage/imports.ts'
@@ -80,6 +81,9 @@ export const decideChunk = (rows: readonly Read[], view: ChunkView): Chunk => {
     if (item.fields === undefined && said.name === undefined) return no('invalid_request', 'name', 'is required for a new item')
 
     const after = saidOf(sku, item.fields, said)
+    // A row keeps to the bound by itself; together with what stood before it may not.
+    const crowded = bounded.find(([group, most]) => Object.keys(after[group]).length > most)
+    if (crowded) return no('invalid_request', crowded[0], `would be more than ${crowded[1]}, together with those that the item has`)
     const hasChanged = item.fields === undefined || !isSame(item.fields, after)
     if (item.isOurs && hasChanged)
       return no('invalid_request', 'sku', `came before in this file, and ${differences(item.fields, after).join(', ')} was something else there`)
@@ -168,6 +172,12 @@ const nothingSaid: Omit<ItemFields, 'sku'> = {
   purchaseLimit: null,
   status: 'active',
 }
+
+/** How many pairs an item may have, as when it is made or changed by itself. */
+const bounded = [
+  ['attributes', MAX_ATTRIBUTES],
+  ['metadata', MAX_METADATA],
+] as const
 
 const compared = ['name', 'description', 'brand', 'category', 'barcode', 'safetyStock', 'reorderPoint'] as const
 

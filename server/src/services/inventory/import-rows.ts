@@ -24,10 +24,10 @@ const wholeNames: ReadonlySet<string> = new Set(whole)
 /** Reads the header, and answers who reads the rows below it. Throws when a column is not known, is there twice, or is missing. */
 export const csvRows = (header: SourceRecord, reader: RowReader, { columns: most }: { readonly columns: number }) => {
   const columns = header.cells.map((cell) => cell.trim())
-  const errors: Fault[] = []
-  if (columns.length > most) errors.push({ param: '', message: `has ${columns.length} columns; ${most} are the most` })
+  // Of a header without an end, its first columns say enough.
+  const errors: Fault[] = columns.length > most ? [{ param: 'columns', message: `are ${columns.length}; ${most} are the most` }] : []
   const seen = new Set<string>()
-  for (const [index, column] of columns.entries()) {
+  for (const [index, column] of columns.slice(0, most).entries()) {
     const param = column === '' ? `column ${index + 1}` : column.slice(0, 100)
     if (column === '') errors.push({ param, message: 'has no name' })
     else if (seen.has(column)) errors.push({ param, message: 'is there twice' })
