@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { allOperations } from '@holdfast/contract'
+import { allOperations, scopes } from '@holdfast/contract'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { until } from '../../test/support/until.ts'
 import { limits } from '../platform/limits.ts'
-import type { Answer } from '../services/service.ts'
+import type { Answer, Caller } from '../services/service.ts'
 import { exampleOf } from './example.ts'
 import { csvOf, isExportable } from './export.ts'
 import { headers, stubGateway, type Asked, type Stub } from './gateway.fixture.ts'
@@ -186,6 +186,17 @@ describe('what goes wrong', () => {
     old.write(`GET /v1/items?format=csv HTTP/1.0\r\nAuthorization: ${headers()['authorization']}\r\n\r\n`)
     await expect(old.toArray()).rejects.toMatchObject({ code: 'ECONNRESET' })
     expect(stub.logged.filter((line) => line['message'] === 'an export broke off, and was cut')).toHaveLength(2)
+  })
+
+  test('when its key is revoked meanwhile: the rest is not for whoever asked', async () => {
+    const pages = shop(many(1_000))
+    const stub = stubGateway(pages, {
+      operations: items,
+      identify: (): Caller | undefined => (stub.asked.length < 3 ? { principal: 'shop', scopes: new Set(scopes), locations: null } : undefined),
+    })
+    onTestFinished(() => stub.stop())
+    await expect(get(stub, '/v1/items?format=csv')).rejects.toThrow()
+    expect(stub.asked).toHaveLength(3)
   })
 
   test('a list that says there is more, but not where, is not read for ever', async () => {

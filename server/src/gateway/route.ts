@@ -99,6 +99,22 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     else done()
   }
 
+  /**
+   * Whether whoever was let in would be let in now. What takes long asks again and again: a key that was revoked, a session that was
+   * ended and a role that was taken away end it as they end everything else. When that cannot be found out, it goes on.
+   */
+  const isStillAdmitted = async (request: FastifyRequest): Promise<boolean> => {
+    if (operation.scope === 'anyone') return true
+    const token = request.headers.authorization === undefined ? sessionIn(request) : undefined
+    try {
+      const caller = token === undefined ? identify(keyIn(request.headers.authorization)) : identifySession(token)
+      const { locations } = admitted(await checkedKey(Promise.resolve(caller), request.id), operation)
+      return isSame(locations, request.caller?.locations ?? null)
+    } catch (error) {
+      return error instanceof Refused && error.refusal.code === 'unavailable'
+    }
+  }
+
   /** The key or the session has to be looked up first. */
   const admitLater = async (
     caller: Promise<Caller | undefined>,
@@ -155,7 +171,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
         operation,
         format,
         input,
-        ask: (page, signal) => counting(page, { ...call, signal }),
+        ask: async (page, signal) => ((await isStillAdmitted(request)) ? counting(page, { ...call, signal }) : NO_LONGER),
         serialize: serializerOf(reply, operation.status),
         refuse: (refusal) => refuse(request, reply, refusal, deps),
       })
@@ -166,7 +182,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
 
   /** A file is as long as its sender likes, and says nothing about how late we are; how many come at once has a bound of its own. */
   const uploaded = (request: FastifyRequest, reply: FastifyReply, input: OperationInput): OperationInput => {
-    const body = uploadOf(request, reply, deps)
+    const body = uploadOf(request, reply, { ...deps, isStillAdmitted: () => isStillAdmitted(request) })
     if (load.gate.isFull()) throw TOO_BUSY
     return { ...input, body }
   }
@@ -190,6 +206,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     return streams.follow(request, reply, (signal) => dispatch(operation, input, { ...callOf(request, undefined), signal }), {
       refuse: (refusal) => refuse(request, reply, refusal, deps),
       serialize: serializerOf(reply, operation.status),
+      isStillAdmitted: () => isStillAdmitted(request),
     })
   }
 
@@ -310,5 +327,10 @@ const TOO_BUSY = new Refused({
   code: 'overloaded',
   detail: 'More requests are under way than can be answered in good time; nothing was done, try again.',
 })
+
+const isSame = (one: Caller['locations'], other: Caller['locations']): boolean =>
+  one === null || other === null ? one === other : one.size === other.size && [...one].every((code) => other.has(code))
+
+const NO_LONGER: Answer<never> = { ok: false, refusal: { code: 'unauthenticated', detail: 'Whoever asked may no longer ask.' } }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -12,7 +12,12 @@ export type Streams = {
     request: FastifyRequest,
     reply: FastifyReply,
     open: (signal: AbortSignal) => Promise<Answer<unknown>>,
-    to: { readonly refuse: (refusal: Refusal) => FastifyReply; readonly serialize: (event: Record<string, unknown>) => string },
+    to: {
+      readonly refuse: (refusal: Refusal) => FastifyReply
+      readonly serialize: (event: Record<string, unknown>) => string
+      /** Asked again and again while it is open. */
+      readonly isStillAdmitted: () => Promise<boolean>
+    },
   ): Promise<FastifyReply>
   open(): number
   /** Ends every stream, and resolves when nothing reads for one any more. */
@@ -23,7 +28,7 @@ export const openStreams = ({
   limits,
   log,
 }: {
-  readonly limits: Pick<GatewayLimits, 'streams' | 'heartbeatMs'>
+  readonly limits: Pick<GatewayLimits, 'streams' | 'heartbeatMs' | 'admittedAgainMs'>
   readonly log: Pick<Logger, 'warn'>
 }): Streams => {
   const running = new Map<AbortController, Promise<void>>()
@@ -31,7 +36,7 @@ export const openStreams = ({
   let stopped = false
 
   return {
-    follow: async (request, reply, open, { refuse, serialize }) => {
+    follow: async (request, reply, open, { refuse, serialize, isStillAdmitted }) => {
       if (stopped || running.size + opening >= limits.streams) {
         throw new Refused({
           code: 'overloaded',
@@ -56,12 +61,21 @@ export const openStreams = ({
       // At once, so that the reader knows that it is being served before anything happens.
       raw.write(': here\n\n')
       const events = answer.body as AsyncIterable<Record<string, unknown>> // an operation that streams answers one
+      const again = setInterval(() => {
+        isStillAdmitted().then(
+          (isAdmitted) => isAdmitted || ended.abort(),
+          () => ended.abort(),
+        )
+      }, limits.admittedAgainMs)
       const told = tell(raw, events, { ended, serialize, heartbeatMs: limits.heartbeatMs }).catch((error: unknown) => {
         if (!ended.signal.aborted) log.warn({ err: error, requestId: request.id }, 'a stream of events broke; its reader comes back by itself')
       })
       running.set(
         ended,
-        told.finally(() => void running.delete(ended)),
+        told.finally(() => {
+          clearInterval(again)
+          running.delete(ended)
+        }),
       )
       if (stopped) ended.abort()
       return reply

@@ -13,13 +13,15 @@ export const checkCharset = (contentType: string): void => {
 }
 
 export type UploadDeps = {
-  readonly limits: Pick<GatewayLimits, 'uploadIdleMs' | 'lingerMs'>
+  readonly limits: Pick<GatewayLimits, 'uploadIdleMs' | 'lingerMs' | 'admittedAgainMs'>
   /** Connections over which a file is being sent. */
   readonly uploading: WeakSet<Socket>
   readonly load: { readonly draining: boolean }
+  /** Asked again and again while it arrives. */
+  readonly isStillAdmitted: () => Promise<boolean>
 }
 
-export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits, load, uploading }: UploadDeps): Upload => {
+export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits, load, uploading, isStillAdmitted }: UploadDeps): Upload => {
   const { raw } = request
   const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (mediaType === '') throw new Refused({ code: 'unsupported_media_type', detail: 'A file is needed, and its Content-Type.' })
@@ -33,18 +35,25 @@ export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits,
     const late = setTimeout(() => raw.destroy(), limits.lingerMs)
     raw.once('close', () => clearTimeout(late))
   })
-  return { mediaType, bytes: bytesOf(raw, { idleMs: limits.uploadIdleMs, isEnding: () => load.draining }) }
+  return { mediaType, bytes: bytesOf(raw, { limits, isEnding: () => load.draining, isStillAdmitted }) }
 }
 
 type Raw = FastifyRequest['raw']
 
 type Patience = { readonly idleMs: number; readonly isEnding: () => boolean }
+type Sending = Pick<UploadDeps, 'limits' | 'isStillAdmitted'> & { readonly isEnding: () => boolean }
 
-async function* bytesOf(raw: Raw, patience: Patience): AsyncGenerator<Uint8Array> {
+async function* bytesOf(raw: Raw, { limits, isEnding, isStillAdmitted }: Sending): AsyncGenerator<Uint8Array> {
   // Not destroyed when nobody reads on: the answer still has to go out over it.
   const chunks = raw.iterator({ destroyOnReturn: false })
+  let askedAt = performance.now()
   for (;;) {
-    const next = await waitedFor(chunks.next(), patience)
+    if (performance.now() - askedAt > limits.admittedAgainMs) {
+      if (!(await isStillAdmitted()))
+        throw new Refused({ code: 'unauthenticated', detail: 'Whoever sends this file may no longer send it. What was done is kept.' })
+      askedAt = performance.now()
+    }
+    const next = await waitedFor(chunks.next(), { idleMs: limits.uploadIdleMs, isEnding })
     if (next.done) return
     yield next.value as Uint8Array // a request without an encoding gives bytes
   }

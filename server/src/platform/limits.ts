@@ -48,6 +48,8 @@ export type GatewayLimits = {
   readonly uploadIdleMs: number
   /** A sender that is refused may go on sending this long, to read the answer; then it is cut off. */
   readonly lingerMs: number
+  /** How often it is asked anew whether whoever follows a stream or sends a file still may. */
+  readonly admittedAgainMs: number
   readonly exports: ExportLimits
 }
 
@@ -86,6 +88,7 @@ const gateway: GatewayLimits = {
   exports: { atATime: 4, pageTries: 5, pageWaitMs: 500 },
   uploadIdleMs: 30_000,
   lingerMs: 2_000,
+  admittedAgainMs: 1_000,
 }
 
 const log = {

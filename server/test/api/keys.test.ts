@@ -291,3 +291,14 @@ describe('the audit log', () => {
     await expect(sql.query('truncate audit_log')).rejects.toThrow('is append-only')
   })
 })
+
+test('a stream that is open ends with its key, in every process', async () => {
+  for (const at of [server, other]) {
+    const { id, key } = await make({ scopes: ['audit:read'] })
+    const stream = await fetch(`${at.url}/v1/events/stream`, { headers: { authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(20_000) })
+    expect(stream.status).toBe(200)
+    is(await owner('DELETE', `/v1/api_keys/${id}`), 200)
+    // To its end: it would otherwise be told everything for as long as it likes.
+    await stream.text()
+  }
+})
