@@ -4,6 +4,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Upload } from '@holdfast/contract'
 import type { LocationNumber, Uuid } from '../../domain/ids.ts'
 import { encodeId } from '../../domain/ids.ts'
+import { audit } from '../../storage/audit.ts'
 import { loop } from '../../platform/loop.ts'
 import { getDocument } from '../../storage/documents.ts'
 import { appendEvents, type NewEvent } from '../../storage/events.ts'
@@ -171,12 +172,14 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
 
   const end = async (
     state: Import,
-    { worker }: Work,
+    { call, worker }: Work,
     how: { readonly status: 'completed' } | { readonly status: 'failed'; readonly failure: ImportFailure },
   ) => {
     const ended = await patiently(async (connection) => {
       if (!(await lockImport(connection, state, worker))) throw takenOver()
-      return saveProgress(connection, state.id, state, how)
+      const saved = await saveProgress(connection, state.id, state, how)
+      await audited(connection, saved, call)
+      return saved
     })
     if (how.status === 'completed') await forgetDealtWith(pool, state.id, limits.forgotten)
     return ended
@@ -279,7 +282,19 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
       underWay -= 1
     }
   }
-  const workOn = async (opened: Import, source: Source, work: Work): Promise<Import> => goThrough(await receiveWhatWasLeft(opened, work.call), source, work)
+  /** Which items were changed, and how, is told by their events; this, who sent the file, and from where. */
+  const audited = async (connection: Connection, state: Import, call: Call): Promise<void> => {
+    if (state.dryRun) return
+    const { rows_read: rows, items_created: created, items_updated: updated, units_received: units } = renderImport(state)
+    const counts = Object.entries({ rows, created, updated, units }).map(([name, after]) => [name, { before: null, after }])
+    const action = state.status === 'running' ? 'import.begun' : `import.${state.status}`
+    await audit(connection, call, { action, subject: { kind: 'import', id: encodeId('import', state.id) }, changes: Object.fromEntries(counts) })
+  }
+  const workOn = async (opened: Import, source: Source, work: Work): Promise<Import> => {
+    // Before the first row: whoever breaks it off has done what was done by then.
+    await transaction(pool, (connection) => audited(connection, opened, work.call))
+    return goThrough(await receiveWhatWasLeft(opened, work.call), source, work)
+  }
 
   /** Says again and again that the worker is alive, and lets go when it is done, or cannot go on. */
   const asTheOne = async <Result>({ id }: Import, worker: Uuid, work: () => Promise<Result>): Promise<Result> => {

@@ -1,4 +1,5 @@
 // Items: making, changing, archiving, reading.
+import { audit, changesBetween } from '../../storage/audit.ts'
 import { appendEvent } from '../../storage/events.ts'
 import { keyOf } from '../../storage/idempotency.ts'
 import { insertItem, itemsBySku, listItems, lockItem, setItemSequence, updateItem, type Item, type ItemFields } from '../../storage/items.ts'
@@ -12,7 +13,15 @@ import { renderItem, type WireItem } from './render.ts'
 
 export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['items'], 'import'> => {
   /** Tells what became of an item, as the last thing in its transaction. */
-  const told = async (connection: Connection, type: 'item.created' | 'item.updated' | 'item.archived', item: Item, call: Call): Promise<Item> => {
+  const told = async (
+    connection: Connection,
+    type: 'item.created' | 'item.updated' | 'item.archived',
+    before: Item | null,
+    item: Item,
+    call: Call,
+  ): Promise<Item> => {
+    const changes = changesBetween(before && renderItem(before), renderItem(item))
+    await audit(connection, call, { action: type, subject: { kind: 'item', id: item.sku }, changes })
     const sequence = await appendEvent(connection, {
       type,
       subject: { kind: 'item', id: item.sku, version: item.version },
@@ -38,7 +47,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['i
       createOnce({
         pool,
         key: keyOf({ operation: 'items.create', input: body, call }),
-        make: async (connection) => told(connection, 'item.created', await insertItem(connection, fieldsOf(body)), call),
+        make: async (connection) => told(connection, 'item.created', null, await insertItem(connection, fieldsOf(body)), call),
         render: renderItem,
         // Items had no limits when answers were first remembered, and keys outlive an upgrade.
         recall: (item) => ({ ...item, purchase_limit: item.purchase_limit ?? null }),
@@ -65,7 +74,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['i
           purchaseLimit: limit === undefined ? before.purchaseLimit : limitOf(limit),
         })
         if (after.safetyStock !== before.safetyStock || after.reorderPoint !== before.reorderPoint) await setThresholds(connection, [after])
-        return told(connection, after.status === 'archived' && before.status === 'active' ? 'item.archived' : 'item.updated', after, call)
+        return told(connection, after.status === 'archived' && before.status === 'active' ? 'item.archived' : 'item.updated', before, after, call)
       })
       return answered(item)
     },
@@ -73,7 +82,7 @@ export const itemHandlers = ({ catalog, pool }: InventoryDeps): Omit<Handlers['i
       const item = await transaction(pool, async (connection) => {
         const before = await existing(connection, params.sku)
         if (before.status === 'archived') return before
-        return told(connection, 'item.archived', await updateItem(connection, before.number, { ...before, status: 'archived' }), call)
+        return told(connection, 'item.archived', before, await updateItem(connection, before.number, { ...before, status: 'archived' }), call)
       })
       return answered(item)
     },

@@ -1,4 +1,5 @@
 // Locations: making, changing, deactivating, reading.
+import { audit, changesBetween } from '../../storage/audit.ts'
 import { appendEvent } from '../../storage/events.ts'
 import { keyOf } from '../../storage/idempotency.ts'
 import { hasStock } from '../../storage/levels.ts'
@@ -25,9 +26,12 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
   const told = async (
     connection: Connection,
     type: 'location.created' | 'location.updated' | 'location.deactivated',
+    before: Location | null,
     location: Location,
     call: Call,
   ): Promise<Location> => {
+    const changes = changesBetween(before && renderLocation(before), renderLocation(location))
+    await audit(connection, call, { action: type, subject: { kind: 'location', id: location.code }, changes })
     const sequence = await appendEvent(connection, {
       type,
       subject: { kind: 'location', id: location.code, version: location.version },
@@ -53,7 +57,7 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
       createOnce({
         pool,
         key: keyOf({ operation: 'locations.create', input: body, call }),
-        make: async (connection) => told(connection, 'location.created', await insertLocation(connection, fieldsOf(body)), call),
+        make: async (connection) => told(connection, 'location.created', null, await insertLocation(connection, fieldsOf(body)), call),
         render: renderLocation,
         stands: (location) => catalog.locationChanged(location),
         taken: `there is a location ${body.code} already`,
@@ -64,7 +68,7 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
         const { if_version: ifVersion, ...changes } = body
         if (ifVersion !== undefined && ifVersion !== before.version)
           throw new Refused('version_conflict', `${params.code} has version ${before.version}, not ${ifVersion}`, { current_version: before.version })
-        return told(connection, 'location.updated', await updateLocation(connection, before.number, { ...before, ...changes }), call)
+        return told(connection, 'location.updated', before, await updateLocation(connection, before.number, { ...before, ...changes }), call)
       })
       return answered(location)
     },
@@ -73,7 +77,7 @@ export const locationHandlers = ({ catalog, pool }: InventoryDeps): Handlers['lo
         const before = await existing(connection, params.code)
         if (before.status === 'inactive') return before
         if (await hasStock(connection, before.number)) throw new Refused('location_not_empty', `${params.code} has stock, or stock on its way`)
-        return told(connection, 'location.deactivated', await updateLocation(connection, before.number, { ...before, status: 'inactive' }), call)
+        return told(connection, 'location.deactivated', before, await updateLocation(connection, before.number, { ...before, status: 'inactive' }), call)
       })
       return answered(location)
     },

@@ -4,6 +4,7 @@ import { decodeId, encodeId } from '../../domain/ids.ts'
 import type { WebhookLimits } from '../../platform/limits.ts'
 import type { SecretBox } from '../../platform/secret-box.ts'
 import { appendEvent, headSequence, sequenceBefore } from '../../storage/events.ts'
+import { audit, changesBetween } from '../../storage/audit.ts'
 import { keyOf, lookUpKey, once, type Key } from '../../storage/idempotency.ts'
 import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
 import { Refused, guarded, invalid, pageOf, keyReused } from '../answer.ts'
@@ -62,6 +63,18 @@ const tell = (connection: Connection, type: EventType, endpoint: Endpoint, { act
     requestId,
     data: toldOf(endpoint),
   })
+
+/** Tells by whom it was done, and from where. As its event, it says of the url only whether it changed: the rest may be a secret. */
+const audited = (connection: Connection, call: Call, action: string, before: Endpoint | null, after: Endpoint): Promise<void> =>
+  audit(connection, call, {
+    action: `webhook_endpoint.${action}`,
+    subject: { kind: 'webhook_endpoint', id: encodeId('webhook_endpoint', after.id) },
+    changes: {
+      ...changesBetween(before && toldOf(before), toldOf(after)),
+      ...(before === null || before.url === after.url ? {} : { url: { before: HIDDEN, after: HIDDEN } }),
+    },
+  })
+const HIDDEN = 'not shown'
 
 /** Because of what its receiver answered, or did not. Done once, whoever notices first. */
 export const disabler =
@@ -168,6 +181,7 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
           const id = newId()
           const sealed = boxOrRefusal(box).seal(secret, placeOf(id))
           const made = await insertEndpoint(connection, { id, url, events, description, metadata, secret: sealed })
+          await audited(connection, call, 'created', null, made)
           await setSinceSequence(connection, id, await tell(connection, 'webhook_endpoint.created', made, tellerOf(call)))
           return made
         })
@@ -190,6 +204,7 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
           if (status === 'disabled' && before.status === 'enabled') await disableEndpoint(connection, before.id, 'asked')
           const after = await changeEndpoint(connection, before.id, { ...before, ...changes })
           const wasDisabled = after.status === 'disabled' && before.status === 'enabled'
+          await audited(connection, call, wasDisabled ? 'disabled' : 'updated', before, after)
           const sequence = await tell(connection, wasDisabled ? 'webhook_endpoint.disabled' : 'webhook_endpoint.updated', after, tellerOf(call))
           // What happened while it was disabled it is not told, even if the outbox still has to tell of it.
           if (after.status === 'enabled' && before.status === 'disabled') await setSinceSequence(connection, before.id, sequence)
@@ -201,8 +216,9 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
       },
       delete: async ({ params }, call) => {
         const deleted = await transaction(pool, async (connection) => {
-          const { id } = await locked(connection, params.id)
-          const after = await deleteEndpoint(connection, id)
+          const before = await locked(connection, params.id)
+          const after = await deleteEndpoint(connection, before.id)
+          await audited(connection, call, 'deleted', before, after)
           await tell(connection, 'webhook_endpoint.deleted', after, tellerOf(call))
           return after
         })
@@ -210,9 +226,11 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
       },
       rotate_secret: async (input, call) =>
         showOnce(keyOf({ operation: 'webhook_endpoints.rotate_secret', input, call }), async (connection, secret) => {
-          const { id } = await locked(connection, input.params.id)
+          const before = await locked(connection, input.params.id)
+          const { id } = before
           const overlapSeconds = input.body.overlap_seconds ?? USUAL_OVERLAP_SECONDS
           const rotated = await rotateSecret(connection, id, { secret: boxOrRefusal(box).seal(secret, placeOf(id)), overlapSeconds })
+          await audited(connection, call, 'secret_rotated', before, rotated)
           await tell(connection, 'webhook_endpoint.updated', rotated, tellerOf(call))
           return rotated
         }),
@@ -242,6 +260,7 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
         const last = until === undefined ? head : await sequenceBefore(pool, instantOf(until))
         const answer = await doOnce(keyOf({ operation: 'webhook_endpoints.replay', input, call }), async (connection) => {
           const endpoint = await locked(connection, input.params.id)
+          await audited(connection, call, 'replayed', endpoint, endpoint)
           return renderEndpoint(last > after ? await askReplay(connection, endpoint.id, { after, until: last }) : endpoint)
         })
         wakeReplays()
