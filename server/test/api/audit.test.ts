@@ -36,3 +36,13 @@ test('items, locations, webhooks and imports are told of by whom and from where,
   expect(told[7]?.changes).toMatchObject({ url: { before: 'not shown', after: 'not shown' } })
   for (const hidden of ['secret-path', secret, rotated['secret']]) expect(text).not.toContain(String(hidden))
 })
+
+test('a secret that is no longer one is not shown again to whoever has its Idempotency-Key', async () => {
+  const make = () => server.request('POST', '/v1/webhook_endpoints', { body: { url: 'https://1.1.1.1/', events: ['*'] }, idempotencyKey: 'shown' })
+  const { id, secret } = (await make()).body as { id: string; secret: string } // an endpoint
+  expect((await make()).body).toMatchObject({ id, secret })
+  expect((await server.request('DELETE', `/v1/webhook_endpoints/${id}`)).status).toBe(200)
+  const again = await make()
+  expect(again).toMatchObject({ status: 201, body: { id } })
+  expect(again.text).not.toContain('whsec_')
+})

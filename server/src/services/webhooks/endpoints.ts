@@ -145,11 +145,19 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
 
   /** A secret that is answered again is remembered as it is kept: locked. */
   type Shown = { readonly endpoint: WireEndpoint; readonly secret: string }
+  /** Not when it has been replaced, or its endpoint deleted, or the key that locked it is gone: then nobody is to have it any more. */
+  const stillSecret = async (id: string, open: () => string): Promise<string | undefined> => {
+    const endpoint = await getEndpoint(pool, named(id))
+    if (endpoint === undefined) return undefined
+    try {
+      const secret = open()
+      return openSecrets(endpoint.id, endpoint).includes(secret) ? secret : undefined
+    } catch {
+      return undefined
+    }
+  }
   const rememberedSecret = (key: Key | undefined) => ({ table: 'idempotency_keys', row: key?.key ?? '' })
-  const showOnce = async (
-    key: Key | undefined,
-    work: (connection: Connection, secret: string) => Promise<Endpoint>,
-  ): Promise<Answer<WireEndpoint & { secret: string }>> => {
+  const showOnce = async (key: Key | undefined, work: (connection: Connection, secret: string) => Promise<Endpoint>): Promise<Answer<WireEndpoint>> => {
     const keyed = boxOrRefusal(box)
     const done = await once<Shown>(pool, {
       key,
@@ -162,7 +170,8 @@ export const endpointHandlers = (deps: EndpointDeps): Pick<Handlers, 'webhook_en
     if (done.was === 'reused') throw keyReused()
     if (done.was === 'done') return { ok: true, body: { ...done.made.endpoint, secret: done.made.secret } }
     const { endpoint, secret } = done.answer as Shown // remembered above, under the same fingerprint
-    return { ok: true, body: { ...endpoint, secret: keyed.open(secret, rememberedSecret(key)) }, replayed: true }
+    const again = await stillSecret(endpoint.id, () => keyed.open(secret, rememberedSecret(key)))
+    return { ok: true, body: again === undefined ? endpoint : { ...endpoint, secret: again }, replayed: true }
   }
   const doOnce = async <Body>(key: Key | undefined, work: (connection: Connection) => Promise<Body>): Promise<Answer<Body>> => {
     const done = await once(pool, { key, work, remember: (body) => body })
