@@ -30,6 +30,15 @@ test.each(['before', 'after'] as const)('whatever chunk it is %s whose receipt t
   }
 })
 
+test('a dry run that is broken off leaves no notes behind: nobody comes back for them', async () => {
+  const cell = await shop()
+  const brokenOff = () => Promise.reject(new Refused('invalid_request', 'The file broke off.'))
+  expect(await imported(cell, { dryRun: true, beforePiece: (piece) => (piece === 2 ? brokenOff() : undefined) })).toBe('invalid_request')
+  expect(await rowsOf(cell.pool, 'select p.rows_read > 0 as begun, (select count(*) from import_items) as notes from imports as p')).toEqual([
+    { begun: true, notes: 0 },
+  ])
+})
+
 test('a worker that another has taken over from does nothing more', async () => {
   const cell = await shop()
   const stolen = await imported(cell, { beforePiece: (piece) => (piece === 2 ? cell.pool.query('update imports set worker = $1', [newId()]) : undefined) })
@@ -98,7 +107,11 @@ const dyingAt = (stock: Ledger, dies: number, when: 'before' | 'after'): Ledger 
 /** Sends the file under its key, a piece at a time. Answers what became of it, or the code of the refusal. */
 const imported = async (
   { pool, stock }: Cell,
-  { ledger = stock, beforePiece }: { readonly ledger?: Ledger; readonly beforePiece?: (piece: number) => Promise<unknown> | undefined } = {},
+  {
+    ledger = stock,
+    beforePiece,
+    dryRun = false,
+  }: { readonly ledger?: Ledger; readonly beforePiece?: (piece: number) => Promise<unknown> | undefined; readonly dryRun?: boolean } = {},
 ): Promise<unknown> => {
   const items = catalog({ pool, limits: { ...limits.catalog, reads: limits.reads }, onFault: () => undefined })
   await items.start()
@@ -132,7 +145,7 @@ const imported = async (
     idempotencyKey: 'catalogue',
   }
   try {
-    const answer = await handlers.run({ params: {}, query: {}, body: { mediaType: 'text/csv', bytes: bytes() } }, call)
+    const answer = await handlers.run({ params: {}, query: dryRun ? { dry_run: true } : {}, body: { mediaType: 'text/csv', bytes: bytes() } }, call)
     return answer.ok ? answer.body : answer.refusal.code
   } catch (error) {
     if (!(error instanceof Refused)) throw error

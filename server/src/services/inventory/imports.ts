@@ -297,7 +297,7 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
   }
 
   /** Says again and again that the worker is alive, and lets go when it is done, or cannot go on. */
-  const asTheOne = async <Result>({ id }: Import, worker: Uuid, work: () => Promise<Result>): Promise<Result> => {
+  const asTheOne = async <Result>({ id, dryRun }: Import, worker: Uuid, work: () => Promise<Result>): Promise<Result> => {
     const alive = loop({
       step: async () => {
         await renewImport(pool, id, worker, limits.leaseMs)
@@ -313,6 +313,8 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
       await alive.stop()
       // If it cannot be said now, the lease runs out by itself.
       await leaveImport(pool, id, worker).catch(onFault)
+      // Without a key, nobody comes back to a dry run.
+      if (dryRun) await forgetDealtWith(pool, id, limits.forgotten).catch(onFault)
     }
   }
 
