@@ -114,7 +114,7 @@ export const imports = {
   }),
   errors: operation({
     name: 'imports.errors',
-    summary: 'List the rows of an import that failed, in the order of the file',
+    summary: 'List the rows of an import that failed, in the order of the file; the first 10,000 are kept',
     method: 'GET',
     path: '/v1/imports/{id}/errors',
     service: 'inventory',

@@ -356,6 +356,8 @@ export type ImportLimits = {
   readonly leaseMs: number
   /** Times that a chunk is tried while the database is busy, with growing waits. */
   readonly attempts: number
+  /** Rows that failed of which the reason is kept. */
+  readonly errors: number
   /** Notes of which rows were done that are thrown away in one statement. */
   readonly forgotten: number
 }
@@ -370,6 +372,7 @@ const imports: ImportLimits = {
   atOnce: 4,
   leaseMs: 6_000,
   attempts: 6,
+  errors: 10_000,
   forgotten: 10_000,
 }
 

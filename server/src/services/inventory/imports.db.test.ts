@@ -16,6 +16,7 @@ import { levelReader } from './level-reader.ts'
 
 const ROWS = 45
 const CHUNK = 10
+const ERRORS_KEPT = 25
 
 test.each(['before', 'after'] as const)('whatever chunk it is %s whose receipt the process dies, the stock is received once', async (when) => {
   for (let dies = 1; dies <= Math.ceil(ROWS / CHUNK); dies += 1) {
@@ -60,6 +61,15 @@ test('a chunk that the database refuses for somebody else is done again, and onc
   })
   expect(made).toMatchObject({ status: 'completed', items_created: ROWS - 1, rows_failed: 1, units_received: (ROWS - 1) * 2 })
   await expectBooksAgree(cell)
+})
+
+test('of a file that is wrong from end to end every row is counted, and the reasons of the first are kept', async () => {
+  const cell = await shop()
+  for (let index = 0; index < ROWS; index += 1) await makeItem(cell, `SKU-${index}`)
+  expect(await imported(cell)).toMatchObject({ status: 'completed', rows_read: ROWS, rows_failed: ROWS, units_received: 0 })
+  expect(await rowsOf(cell.pool, 'select count(*) as kept, max(e.row_number) as last from import_errors as e')).toEqual([
+    { kept: ERRORS_KEPT, last: ERRORS_KEPT },
+  ])
 })
 
 const shop = async (): Promise<Cell> => {
@@ -126,7 +136,7 @@ const imported = async (
     nextExpiryLimits: limits.nextExpiry,
     wait: sleep,
     imports: {
-      limits: { ...limits.imports, chunkRows: CHUNK },
+      limits: { ...limits.imports, chunkRows: CHUNK, errors: ERRORS_KEPT },
       rows: { faultsOf: () => [], parse: (text) => ({ row: JSON.parse(text) as unknown }) },
       onFault: () => undefined,
     },

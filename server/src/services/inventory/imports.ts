@@ -161,7 +161,8 @@ export const importHandlers = ({ catalog, imports: { limits, onFault, rows: rowR
       const numbers = new Map([...found, ...items].map((item) => [item.sku, item.number]))
       const receipts = state.dryRun ? [] : receiptsOf(chunk, numbers, newId)
       await noteDealtWith(connection, state.id, state.dryRun ? chunk.dealt : chunk.dealt.map((one) => ({ ...one, fields: null })))
-      await insertImportErrors(connection, state.id, chunk.errors)
+      // Of a file that is wrong from end to end, the first rows say enough. All are counted.
+      await insertImportErrors(connection, state.id, chunk.errors.slice(0, Math.max(0, limits.errors - state.rowsFailed)))
       const progress = { ...sumOf(state, chunk, bytes), digest, receipts, unitsReceived: state.unitsReceived + (state.dryRun ? chunk.counts.unitsReceived : 0) }
       const saved = await saveProgress(connection, state.id, progress, { status: 'running' })
       return { saved, items: await tell(connection, items, call) }
