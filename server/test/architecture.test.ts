@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { checkFolders, importsOf, violation } from '../../scripts/folders.ts'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -16,7 +16,9 @@ test('every folder imports only what it may, and the check has read the files to
 })
 
 test('nothing to read is a failure, not a success', () => {
-  expect(checkFolders(mkdtempSync(join(tmpdir(), 'holdfast-empty-'))).violations.length).toBeGreaterThan(0)
+  const empty = mkdtempSync(join(tmpdir(), 'holdfast-empty-'))
+  onTestFinished(() => rmSync(empty, { recursive: true }))
+  expect(checkFolders(empty).violations.length).toBeGreaterThan(0)
 })
 
 test.each([
@@ -44,7 +46,7 @@ test.each([
   ['server/src/services/timers/timers.ts', "import type { Service } from '../service.ts'"],
   ['server/src/app.ts', "import { inventory } from './services/inventory/inventory.ts'"],
   ['sdk/src/client.ts', "import type { Operations } from '@holdfast/contract'"],
-  ['server/src/domain/hold.test.ts', "import { expect, test } from 'vitest'"],
+  ['server/src/domain/hold.test.ts', "import { expect, onTestFinished, test } from 'vitest'"],
   ['server/src/domain/hold.test.ts', "import { given } from '../../test/support/given.ts'"],
 ])('an allowed import is let through: %s, %s', (file, source) => {
   const [found] = importsOf(source)
