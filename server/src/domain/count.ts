@@ -1,8 +1,7 @@
 // Counting what is on the shelf. Each counted line remembers what the books said at the moment of counting, so what was sold or
 // received between counting and approval is not lost: approval corrects by the difference that was found then.
-import { already, movements, reject, type Decision, type StockView } from './decision.ts'
+import { acceptWork, already, movements, reject, type Decision, type StockView } from './decision.ts'
 import type { Noted } from './document.ts'
-import type { StockEventType } from './event.ts'
 import type { Instant } from './instant.ts'
 import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
 import type { Level } from './level.ts'
@@ -55,7 +54,7 @@ export const onShelf = (level: Level): number => level.available + level.held + 
 
 export const openCount = (command: OpenCount, view: StockView, now: Instant): Decision => {
   const { id, location, items, reference, metadata } = command
-  return accepted(
+  return acceptWork(
     { kind: 'count', id, version: 1, status: 'open', location, items, lines: [], createdAt: now, endedAt: null, reference, metadata },
     'count.opened',
     movements(view),
@@ -78,7 +77,7 @@ export const countItems = (command: CountItems, view: StockView, now: Instant): 
     const expected = asOf === null ? onShelf(level) : view.shelfAsOf(item, location, asOf)
     lines.set(item, { item, counted: quantity, expected, countedAt: now, asOf, levelVersion: level.version })
   }
-  return accepted({ ...count, version: count.version + 1, lines: [...lines.values()] }, 'count.counted', movements(view))
+  return acceptWork({ ...count, version: count.version + 1, lines: [...lines.values()] }, 'count.counted', movements(view))
 }
 
 /** Corrects by what was found missing or too many. What is missing is taken from what is for sale: promised units are not broken here. */
@@ -105,7 +104,7 @@ export const approveCount = (command: ApproveCount, view: StockView, now: Instan
         : stock.move(line.item, count.location, 'available', 'shrinkage', -found)
     return { ...line, levelVersion }
   })
-  return accepted({ ...count, version: count.version + 1, status: 'approved', lines, endedAt: now }, 'count.approved', stock)
+  return acceptWork({ ...count, version: count.version + 1, status: 'approved', lines, endedAt: now }, 'count.approved', stock)
 }
 
 export const cancelCount = (command: CancelCount, view: StockView, now: Instant): Decision => {
@@ -115,7 +114,7 @@ export const cancelCount = (command: CancelCount, view: StockView, now: Instant)
   if (count.status === 'approved') return reject({ code: 'not_in_state', kind: 'count', id: count.id, status: count.status, asked: 'canceled' })
 
   // From here it is canceled.
-  return accepted({ ...count, version: count.version + 1, status: 'canceled', endedAt: now }, 'count.canceled', movements(view))
+  return acceptWork({ ...count, version: count.version + 1, status: 'canceled', endedAt: now }, 'count.canceled', movements(view))
 }
 
 const summed = (lines: CountItems['lines']): CountItems['lines'] => {
@@ -127,16 +126,4 @@ const summed = (lines: CountItems['lines']): CountItems['lines'] => {
     sums.set(line.item, { item: line.item, quantity: (sum?.quantity ?? 0) + line.quantity, asOf })
   }
   return [...sums.values()]
-}
-
-const accepted = (count: Count, type: StockEventType, stock: ReturnType<typeof movements>): Decision => {
-  const answer = { kind: 'count', count } as const
-  return {
-    ok: true,
-    answer,
-    work: count,
-    entries: stock.entries,
-    levels: stock.levels(),
-    event: { type, subject: { kind: 'count', id: count.id, version: count.version }, data: answer },
-  }
 }

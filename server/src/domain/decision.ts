@@ -1,10 +1,10 @@
 // What a rule answers: the facts to write, or a rejection. And the ledger state that it reads.
-import type { DocumentAnswer, EventDraft } from './event.ts'
+import type { DocumentAnswer, EventDraft, StockEventType } from './event.ts'
 import type { Hold } from './hold.ts'
 import type { ItemNumber, LocationNumber, Uuid } from './ids.ts'
 import { moved, type Entry, type Level, type Place } from './level.ts'
 import type { Rejection } from './rejection.ts'
-import type { Work, WorkKind } from './work.ts'
+import { answerOf, type Work, type WorkKind } from './work.ts'
 
 /** What a rule may look at: the locked state of the ledger, as the commands before it in the batch left it. */
 export type StockView = {
@@ -42,6 +42,19 @@ export const reject = (rejection: Rejection): Decision => ({ ok: false, rejectio
 
 /** What was asked for is so already: an answer, and nothing to write. */
 export const already = (answer: DocumentAnswer): Decision => ({ ok: true, answer, entries: [], levels: [] })
+
+/** The document is so from now on, its movements are made, and that is told as its event. */
+export const acceptWork = (work: Work, type: StockEventType, stock: ReturnType<typeof movements>): Decision => {
+  const answer = answerOf(work)
+  return {
+    ok: true,
+    answer,
+    work,
+    entries: stock.entries,
+    levels: stock.levels(),
+    event: { type, subject: { kind: work.kind, id: work.id, version: work.version }, data: answer },
+  }
+}
 
 /**
  * Collects the movements of one command. Each level that is touched gets its next version once, however many movements

@@ -1,8 +1,7 @@
 // Stock that a supplier says is coming: announced, received in parts, closed short, or canceled.
 import { arrive, expectedLines, isComplete, outstanding, type Arrival, type ExpectedLine } from './arrival.ts'
-import { already, movements, reject, type Decision, type StockView } from './decision.ts'
+import { acceptWork, already, movements, reject, type Decision, type StockView } from './decision.ts'
 import type { Noted } from './document.ts'
-import type { StockEventType } from './event.ts'
 import type { Line } from './hold.ts'
 import type { Instant } from './instant.ts'
 import type { LocationNumber, Uuid } from './ids.ts'
@@ -42,7 +41,7 @@ export const announceInbound = (command: AnnounceInbound, view: StockView, now: 
   // From here it is announced.
   const stock = movements(view)
   const lines = expectedLines(command.lines).map((line) => ({ ...line, levelVersion: stock.move(line.item, location, 'supplier', 'incoming', line.quantity) }))
-  return accepted(
+  return acceptWork(
     {
       kind: 'inbound_shipment',
       id,
@@ -76,7 +75,7 @@ export const receiveInbound = (command: ReceiveInbound, view: StockView, now: In
   }
   if (arrived.nothing) return already({ kind: 'inbound_shipment', inbound })
   const ends = isComplete(arrived.lines)
-  return accepted(
+  return acceptWork(
     { ...inbound, version: inbound.version + 1, lines: arrived.lines, status: ends ? 'received' : 'announced', endedAt: ends ? now : null },
     'inbound.received',
     stock,
@@ -98,17 +97,5 @@ export const cancelInbound = (command: CancelInbound, view: StockView, now: Inst
     if (open === 0) return line
     return { ...line, withdrawn: open, levelVersion: stock.move(line.item, location, 'incoming', 'supplier', open) }
   })
-  return accepted({ ...inbound, version: inbound.version + 1, status: 'canceled', lines, endedAt: now }, 'inbound.canceled', stock)
-}
-
-const accepted = (inbound: InboundShipment, type: StockEventType, stock: ReturnType<typeof movements>): Decision => {
-  const answer = { kind: 'inbound_shipment', inbound } as const
-  return {
-    ok: true,
-    answer,
-    work: inbound,
-    entries: stock.entries,
-    levels: stock.levels(),
-    event: { type, subject: { kind: 'inbound_shipment', id: inbound.id, version: inbound.version }, data: answer },
-  }
+  return acceptWork({ ...inbound, version: inbound.version + 1, status: 'canceled', lines, endedAt: now }, 'inbound.canceled', stock)
 }

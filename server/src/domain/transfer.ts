@@ -1,8 +1,7 @@
 // Stock that goes from one location of ours to another: it leaves, is on its way, and arrives.
 import { arrive, expectedLines, isComplete, outstanding, type Arrival, type ExpectedLine } from './arrival.ts'
-import { already, movements, reject, type Decision, type StockView } from './decision.ts'
+import { acceptWork, already, movements, reject, type Decision, type StockView } from './decision.ts'
 import type { Noted } from './document.ts'
-import type { StockEventType } from './event.ts'
 import type { Line } from './hold.ts'
 import type { Instant } from './instant.ts'
 import type { LocationNumber, Uuid } from './ids.ts'
@@ -41,7 +40,7 @@ export type CancelTransfer = { readonly type: 'CancelTransfer'; readonly id: Uui
 export const planTransfer = (command: PlanTransfer, view: StockView, now: Instant): Decision => {
   const { id, from, to, reference, metadata } = command
   const lines = expectedLines(command.lines).map((line) => ({ ...line, sourceVersion: null }))
-  return accepted(
+  return acceptWork(
     { kind: 'transfer', id, version: 1, status: 'open', from, to, lines, createdAt: now, dispatchedAt: null, endedAt: null, reference, metadata },
     'transfer.created',
     movements(view),
@@ -69,7 +68,7 @@ export const dispatchTransfer = (command: DispatchTransfer, view: StockView, now
     sourceVersion: stock.move(line.item, transfer.from, 'available', 'transit', line.quantity),
     levelVersion: stock.move(line.item, transfer.to, 'transit', 'incoming', line.quantity),
   }))
-  return accepted({ ...transfer, version: transfer.version + 1, status: 'dispatched', lines, dispatchedAt: now }, 'transfer.dispatched', stock)
+  return acceptWork({ ...transfer, version: transfer.version + 1, status: 'dispatched', lines, dispatchedAt: now }, 'transfer.dispatched', stock)
 }
 
 export const receiveTransfer = (command: ReceiveTransfer, view: StockView, now: Instant): Decision => {
@@ -86,7 +85,7 @@ export const receiveTransfer = (command: ReceiveTransfer, view: StockView, now: 
   if (arrived.nothing) return already({ kind: 'transfer', transfer })
   const lines = arrived.lines.map((line, index) => ({ ...line, sourceVersion: transfer.lines[index]?.sourceVersion ?? null }))
   const ends = isComplete(lines)
-  return accepted(
+  return acceptWork(
     { ...transfer, version: transfer.version + 1, lines, status: ends ? 'received' : 'dispatched', endedAt: ends ? now : null },
     'transfer.received',
     stock,
@@ -112,17 +111,5 @@ export const cancelTransfer = (command: CancelTransfer, view: StockView, now: In
       sourceVersion: stock.move(line.item, transfer.from, 'transit', 'available', back),
     }
   })
-  return accepted({ ...transfer, version: transfer.version + 1, status: 'canceled', lines, endedAt: now }, 'transfer.canceled', stock)
-}
-
-const accepted = (transfer: Transfer, type: StockEventType, stock: ReturnType<typeof movements>): Decision => {
-  const answer = { kind: 'transfer', transfer } as const
-  return {
-    ok: true,
-    answer,
-    work: transfer,
-    entries: stock.entries,
-    levels: stock.levels(),
-    event: { type, subject: { kind: 'transfer', id: transfer.id, version: transfer.version }, data: answer },
-  }
+  return acceptWork({ ...transfer, version: transfer.version + 1, status: 'canceled', lines, endedAt: now }, 'transfer.canceled', stock)
 }

@@ -184,18 +184,6 @@ const rendered = (answer: DocumentAnswer, sequence: number, names: Names): WireH
   }
 }
 
-/** A document with a life of its own as the answer of the command that made it so. */
-export const answerOf = (work: Work): DocumentAnswer => {
-  switch (work.kind) {
-    case 'transfer':
-      return { kind: 'transfer', transfer: work }
-    case 'inbound_shipment':
-      return { kind: 'inbound_shipment', inbound: work }
-    case 'count':
-      return { kind: 'count', count: work }
-  }
-}
-
 export const renderWork = <Kind extends WorkKind>(_kind: Kind, work: Extract<Work, { kind: Kind }>, names: Names): WireWork[Kind] =>
   workRendered(work, names) as WireWork[Kind] // one kind in, the same out
 
