@@ -83,8 +83,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
         request.caller = anyone
         return done()
       }
-      // Who sends a key asks with the key, whatever cookies come along.
-      const token = request.headers.authorization === undefined ? sessionIn(request) : undefined
+      const token = sessionIn(request)
       if (token === undefined) caller = identify(keyIn(request.headers.authorization))
       else {
         if (changes) checkSameOrigin(request, { needsProof: true })
@@ -105,7 +104,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
    */
   const isStillAdmitted = async (request: FastifyRequest): Promise<boolean> => {
     if (operation.scope === 'anyone') return true
-    const token = request.headers.authorization === undefined ? sessionIn(request) : undefined
+    const token = sessionIn(request)
     try {
       const caller = token === undefined ? identify(keyIn(request.headers.authorization)) : identifySession(token)
       const { locations } = admitted(await checkedKey(Promise.resolve(caller), request.id), operation)

@@ -4,10 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SessionChange } from '../services/service.ts'
 import { Refused } from './problem.ts'
 
-/** The token in the cookie, if there is one. A longer one than ours is none. */
+/** The token in the cookie, if there is one. Who sends a key asks with the key, whatever cookies come along. A longer one than ours is none. */
 export const sessionIn = (request: FastifyRequest): string | undefined => {
-  const { cookie } = request.headers
-  if (cookie === undefined) return undefined
+  const { authorization, cookie } = request.headers
+  if (authorization !== undefined || cookie === undefined) return undefined
   const name = cookieName(request)
   for (const pair of cookie.split(';')) {
     const at = pair.indexOf('=')
