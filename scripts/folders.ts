@@ -21,6 +21,7 @@ export const rules: readonly Rule[] = [
   { folder: `${server}/cache`, may: [`${server}/platform`], packages: 'all' },
   { folder: `${server}/ledger`, may: [`${server}/domain`, `${server}/storage`, `${server}/platform`], packages: 'none' },
   { folder: `${server}/gateway`, may: [`${server}/platform`, `${server}/cache`, `${server}/services/service.ts`, 'contract'], packages: 'all' },
+  { folder: `${server}/inside`, may: [`${server}/platform`, `${server}/services/service.ts`, 'contract'], packages: 'all' },
   {
     folder: `${server}/services`,
     packages: 'all',

@@ -1,12 +1,16 @@
-// Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that.
+// Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that. A process makes what its
+// roles need, and nothing else.
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { importRow } from '@holdfast/contract'
+import { importRow, type Operation } from '@holdfast/contract'
 import type { Config } from './config.ts'
 import { dispatcher } from './dispatch.ts'
 import type { Uuid } from './domain/ids.ts'
 import { memoryCounter, rateLimits, redisCounter } from './gateway/rate-limit.ts'
 import { rowReader } from './gateway/rows.ts'
 import { buildGateway, serveMetrics } from './gateway/server.ts'
+import { remoteRole, type RemoteRole } from './inside/client.ts'
+import { inside } from './inside/server.ts'
 import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
 import { lifecycle } from './platform/lifecycle.ts'
@@ -16,6 +20,7 @@ import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
 import { openRedis, type Redis } from './platform/redis.ts'
 import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
+import { rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { catalog } from './services/inventory/catalog.ts'
@@ -37,10 +42,13 @@ export type App = {
   stop(): Promise<boolean>
 }
 
-export const app = ({ config, databaseUrl, log }: { readonly config: Config; readonly databaseUrl: string; readonly log: Logger }): App => {
+export type AppDeps = { readonly config: Config; readonly roles: ReadonlySet<Role>; readonly databaseUrl: string; readonly log: Logger }
+
+export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const metrics = openMetrics()
   const parts = lifecycle({ log })
   const onFault = (part: string) => sparingly((error, before) => log.warn({ err: error, part, ...timesBefore(before) }, 'something failed and is tried again'))
+  const has = (...some: readonly Role[]): boolean => some.some((role) => roles.has(role))
 
   const pool = (name: string, size: number, options: { readonly pipeline?: boolean } = {}): Pool => {
     const opened = openPool({
@@ -63,7 +71,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     parts.started({ name: 'Redis', stop: async () => opened.disconnect(), stopMs: limits.lifecycle.stopMs })
     return opened
   }
-  const ledgerPool = pool('ledger', limits.database.ledgerPool, { pipeline: true })
+  // A pool opens no connection before it is asked for one.
   const readPool = pool('read', config.database.poolSize)
   const lookUpPool = pool('look-up', limits.database.lookUpPool)
   const backgroundPool = pool('background', limits.database.backgroundPool)
@@ -74,7 +82,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
   const onLedgerFault = onFault('ledger')
   const stock = ledger({
-    store: postgresStore({ pool: ledgerPool, prepare: config.database.prepare }),
+    store: postgresStore({ pool: pool('ledger', limits.database.ledgerPool, { pipeline: true }), prepare: config.database.prepare }),
     thresholdsOf: items.thresholdsOf,
     limits: limits.ledger,
     wait: sleep,
@@ -87,6 +95,7 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
   })
   metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)
 
+  // Whoever lets callers in knows them by itself: to ask another process for each request would make that one the door.
   const who = identity({
     pool: readPool,
     lookUps: lookUpPool,
@@ -95,28 +104,8 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
     onFault: onFault('identity'),
   })
   const bus = memoryBus()
-  // A database of our own stands in a directory of our own, and the key beside it. Whoever brings a database brings the key, too.
-  const secretKeys = config.secretKeys ?? (config.database.url === undefined ? keysOfDirectory(config.dataDir) : undefined)
-  const attempts = {
-    delivered: metrics.counter('webhook_attempts_delivered_total', 'Attempts to deliver a webhook that the receiver took.'),
-    failed: metrics.counter('webhook_attempts_failed_total', 'Attempts to deliver a webhook that failed.'),
-  }
-  const hooks = webhooks({
-    readPool,
-    pool: pool('webhook', limits.database.webhookPool),
-    bus,
-    dispatch: (operation, input, call) => dispatch(operation, input, call),
-    box: secretKeys && secretBox(secretKeys),
-    ...config.webhooks,
-    limits: limits.webhooks,
-    onFault: onFault('webhooks'),
-    onAttempt: (delivered) => attempts[delivered ? 'delivered' : 'failed'].add(1),
-  })
-  /** Of the database, so every process tells the same. Nothing while that could not be found out. */
-  let backlog: Backlog | undefined
-  metrics.gauge('webhook_attempts_under_way', 'Webhooks that are being sent.', hooks.underWay)
-  const services: readonly Service[] = [
-    who,
+
+  const makeInventory = () =>
     inventory({
       ledger: stock,
       pool: readPool,
@@ -127,51 +116,121 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
       nextExpiryLimits: limits.nextExpiry,
       wait: sleep,
       imports: { limits: limits.imports, rows: rowReader(importRow, limits.gateway), onFault: onFault('imports') },
-    }),
-    // Before the relay: what it finds nobody listening to is gone.
-    hooks,
-    relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') }),
-    timers({
+    })
+  const makeWebhooks = () => {
+    // A database of our own stands in a directory of our own, and the key beside it. Whoever brings a database brings the key, too.
+    const secretKeys = config.secretKeys ?? (config.database.url === undefined ? keysOfDirectory(config.dataDir) : undefined)
+    const attempts = {
+      delivered: metrics.counter('webhook_attempts_delivered_total', 'Attempts to deliver a webhook that the receiver took.'),
+      failed: metrics.counter('webhook_attempts_failed_total', 'Attempts to deliver a webhook that failed.'),
+    }
+    const hooks = webhooks({
+      readPool,
+      pool: pool('webhook', limits.database.webhookPool),
+      bus,
+      dispatch: (operation, input, call) => dispatch(operation, input, call),
+      box: secretKeys && secretBox(secretKeys),
+      ...config.webhooks,
+      limits: limits.webhooks,
+      onFault: onFault('webhooks'),
+      onAttempt: (delivered) => attempts[delivered ? 'delivered' : 'failed'].add(1),
+    })
+    metrics.gauge('webhook_attempts_under_way', 'Webhooks that are being sent.', hooks.underWay)
+    return hooks
+  }
+  const makeTimers = () => {
+    /** Of the database, so every process tells the same. Nothing while that could not be found out. */
+    let backlog: Backlog | undefined
+    const waits = (name: string, help: string, of: keyof Backlog) => metrics.gauge(name, help, () => backlog?.[of] ?? Number.NaN)
+    waits('outbox_oldest_seconds', 'How long the oldest event that was not told yet has waited.', 'outboxSeconds')
+    waits('webhook_deliveries_pending', `Deliveries to be made, and to be tried again, of enabled endpoints; ${limits.timers.counted} at most.`, 'deliveries')
+    waits('webhook_deliveries_overdue_seconds', 'How long the delivery that has been due for longest has waited.', 'overdueSeconds')
+    waits('imports_running', 'Imports that a process works on.', 'importsRunning')
+    waits('imports_left', 'Imports that broke off, and wait for their sender to come back.', 'importsLeft')
+    waits('sessions_open', 'Sessions of people who are signed in.', 'sessions')
+    return timers({
       pool: backgroundPool,
       ledger: stock,
       limits: limits.timers,
       sessionIdleMs: limits.identity.sessionIdleMs,
       onBacklog: (found) => void (backlog = found),
       onFault: onFault('timers'),
-    }),
+    })
+  }
+  /** What runs here, in the order in which it starts. */
+  const services: readonly Service[] = [
+    ...(has('identity', 'gateway') ? [who] : []),
+    ...(has('inventory') ? [makeInventory()] : []),
+    // Before the relay: what it finds nobody listening to is gone.
+    ...(has('webhooks') ? [makeWebhooks()] : []),
+    ...(has('relay') ? [relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') })] : []),
+    ...(has('timers') ? [makeTimers()] : []),
   ]
-  const waits = (name: string, help: string, of: keyof Backlog) => metrics.gauge(name, help, () => backlog?.[of] ?? Number.NaN)
-  waits('outbox_oldest_seconds', 'How long the oldest event that was not told yet has waited.', 'outboxSeconds')
-  waits('webhook_deliveries_pending', `Deliveries to be made, and to be tried again, of enabled endpoints; ${limits.timers.counted} at most.`, 'deliveries')
-  waits('webhook_deliveries_overdue_seconds', 'How long the delivery that has been due for longest has waited.', 'overdueSeconds')
-  waits('imports_running', 'Imports that a process works on.', 'importsRunning')
-  waits('imports_left', 'Imports that broke off, and wait for their sender to come back.', 'importsLeft')
-  waits('sessions_open', 'Sessions of people who are signed in.', 'sessions')
 
-  const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
-  const memory = memoryCounter(limits.rateLimit)
-  const rates = rateLimits({
-    counter: redis === undefined ? memory : redisCounter({ redis, memory, awayMs: limits.rateLimit.redisAwayMs, onFault: onFault('rate limits') }),
-    callers: config.edge.rate,
-    addresses: config.edge.addressRate,
-    rates: limits.rateLimit.rates,
+  const { serviceKey, urls } = config.inside
+  const remotes = new Map<Operation['service'], RemoteRole>()
+  for (const role of rolesElsewhere(roles)) {
+    if (urls[role].length === 0 || serviceKey === undefined)
+      throw new Error(`${role} is asked by ${[...roles].join(', ')} and does not run here: say in ${urlVariable(role)} where it is`)
+    const remote = remoteRole({ role, urls: urls[role], serviceKey, limits: limits.inside, onFault: onFault(`calls of ${role}`) })
+    parts.started({ name: `connections to ${role}`, stop: () => remote.stop(), stopMs: limits.lifecycle.stopMs })
+    remotes.set(role, remote)
+  }
+  const { dispatch, handlerOf } = dispatcher({
+    services: services.filter((service) => service !== who || has('identity')),
+    elsewhere: (role) => {
+      const remote = remotes.get(role)
+      return remote && (role === 'identity' ? askIdentity(remote) : remote.ask)
+    },
   })
-  const dispatch = dispatcher(services)
+  /** What was ended there is not remembered here: a key that was revoked through this process is refused by it at once. */
+  const askIdentity =
+    (remote: RemoteRole): RemoteRole['ask'] =>
+    async (operation, input, call) => {
+      const answer = await remote.ask(operation, input, call)
+      if (operation.method !== 'GET' && operation.scope !== 'anyone') who.forget()
+      return answer
+    }
 
   let ready = false
-  const gateway = buildGateway({
-    dispatch,
-    identify: who.identify,
-    identifySession: who.identifySession,
-    log,
-    metrics,
-    ready: () => ready,
-    limits: limits.gateway,
-    logRequests: config.log.requests,
-    rates,
-    corsOrigins: config.edge.corsOrigins,
-    trustedProxies: config.edge.trustedProxies,
-  })
+  const makeGateway = () => {
+    const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
+    const memory = memoryCounter(limits.rateLimit)
+    const rates = rateLimits({
+      counter: redis === undefined ? memory : redisCounter({ redis, memory, awayMs: limits.rateLimit.redisAwayMs, onFault: onFault('rate limits') }),
+      callers: config.edge.rate,
+      addresses: config.edge.addressRate,
+      rates: limits.rateLimit.rates,
+    })
+    return buildGateway({
+      dispatch,
+      identify: who.identify,
+      identifySession: who.identifySession,
+      log,
+      metrics,
+      ready: () => ready,
+      limits: limits.gateway,
+      logRequests: config.log.requests,
+      rates,
+      corsOrigins: config.edge.corsOrigins,
+      trustedProxies: config.edge.trustedProxies,
+    })
+  }
+  const gateway = has('gateway') ? makeGateway() : undefined
+  const insidePort = config.inside.port ?? (gateway === undefined ? config.port : undefined)
+  if (insidePort !== undefined && serviceKey === undefined) throw new Error('HOLDFAST_SERVICE_KEY is needed where roles run in several processes')
+  const answering =
+    insidePort === undefined || serviceKey === undefined
+      ? undefined
+      : inside({
+          handlerOf,
+          ready: () => ready,
+          state: () => ({ process: `${hostname()}:${process.pid}`, roles: statesOf(roles, services) }),
+          metrics,
+          serviceKey,
+          limits: limits.inside,
+          log,
+        })
 
   return {
     start: async () => {
@@ -182,19 +241,34 @@ export const app = ({ config, databaseUrl, log }: { readonly config: Config; rea
         parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })
       }
       if (config.metricsPort !== undefined) {
-        const inside = await serveMetrics({ metrics, host: config.host, port: config.metricsPort })
-        parts.started({ name: 'metrics', stop: () => inside.stop(), stopMs: limits.lifecycle.stopMs })
+        const metricsServer = await serveMetrics({ metrics, host: config.host, port: config.metricsPort })
+        parts.started({ name: 'metrics', stop: () => metricsServer.stop(), stopMs: limits.lifecycle.stopMs })
       }
-      const { url } = await gateway.start({ host: config.host, port: config.port })
-      parts.started({ name: 'gateway', stop: () => gateway.stop(), stopMs: limits.gateway.drainMs + limits.lifecycle.stopMs })
+      const listening: string[] = []
+      if (answering !== undefined) {
+        listening.push((await answering.start({ host: config.host, port: insidePort ?? 0 })).url)
+        parts.started({ name: 'calls of other roles', stop: () => answering.stop(), stopMs: limits.inside.drainMs + limits.lifecycle.stopMs })
+      }
+      if (gateway !== undefined) {
+        listening.unshift((await gateway.start({ host: config.host, port: config.port })).url)
+        parts.started({ name: 'gateway', stop: () => gateway.stop(), stopMs: limits.gateway.drainMs + limits.lifecycle.stopMs })
+      }
       // Last: what is made here is shown once, and a start that fails before (the port is taken) would have shown it to nobody.
-      const first = await makeFirstOnes(readPool, config.firstStart)
+      const first = has('identity') ? await makeFirstOnes(readPool, config.firstStart) : {}
       ready = true
-      return { url, first }
+      return { url: listening[0] ?? '', first }
     },
-    stop: () => {
+    stop: async () => {
+      // Whoever sends requests here is told first, and has the time to send them elsewhere.
+      gateway?.drain()
+      answering?.drain()
+      if (ready && config.lingerSeconds > 0) await sleep(config.lingerSeconds * 1_000)
       ready = false
       return parts.stop()
     },
   }
 }
+
+const statesOf = (roles: ReadonlySet<Role>, services: readonly Service[]) =>
+  Array.from(roles, (name) => ({ name, ...(services.find((service) => service.name === name)?.state?.() ?? UP) }))
+const UP = { state: 'up', why: null } as const

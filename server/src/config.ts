@@ -5,12 +5,24 @@ import { resolve } from 'node:path'
 import { isNetwork } from './platform/address.ts'
 import { logLevels, type LogLevel } from './platform/log.ts'
 import { keysIn } from './platform/secret-box.ts'
+import { allRoles, urlVariable, type Role } from './roles.ts'
 
 export type Config = {
   readonly host: string
   readonly port: number
   /** Where /metrics is answered without a key. Without it, it is answered beside everything else, to whoever has a key. */
   readonly metricsPort: number | undefined
+  /** Between the roles of one installation. */
+  readonly inside: {
+    /** Where a process answers the other roles. Without it, one that has no gateway does so at `port`, and one that has does not. */
+    readonly port: number | undefined
+    /** What the roles know each other by. */
+    readonly serviceKey: string | undefined
+    /** Where the processes of a role are that does not run here. */
+    readonly urls: Readonly<Record<Role, readonly string[]>>
+  }
+  /** How long a process that was asked to end still takes what comes, and says goodbye with each answer. */
+  readonly lingerSeconds: number
   readonly dataDir: string
   readonly database: {
     /** Without it, Holdfast runs a PostgreSQL of its own in the data directory. */
@@ -82,6 +94,12 @@ export const readConfig = (environment: Environment = process.env): Config => {
     host: need(read('HOST')),
     port: need(read('PORT')),
     metricsPort: read('HOLDFAST_METRICS_PORT'),
+    inside: {
+      port: read('HOLDFAST_INTERNAL_PORT'),
+      serviceKey: read('HOLDFAST_SERVICE_KEY'),
+      urls: Object.fromEntries(allRoles.map((role) => [role, read(urlVariable(role)) ?? []])) as unknown as Config['inside']['urls'], // a list for each role
+    },
+    lingerSeconds: need(read('HOLDFAST_LINGER_SECONDS')),
     dataDir: need(read('HOLDFAST_DATA_DIR')),
     database: { url: read('DATABASE_URL'), prepare: need(read('HOLDFAST_DATABASE_PREPARE')), poolSize: need(read('HOLDFAST_POOL_SIZE')) },
     firstStart: { adminEmail: read('HOLDFAST_ADMIN_EMAIL'), adminPassword: read('HOLDFAST_ADMIN_PASSWORD'), apiKey: read('HOLDFAST_API_KEY') },
@@ -106,6 +124,11 @@ export const readConfig = (environment: Environment = process.env): Config => {
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     problems.push(`HOLDFAST_METRICS_PORT: found ${config.metricsPort}; allowed is a port other than PORT`)
   }
+  const { port, serviceKey, urls } = config.inside
+  if (serviceKey === undefined && (port !== undefined || Object.values(urls).some((list) => list.length > 0)))
+    problems.push('HOLDFAST_SERVICE_KEY: found nothing; it is needed where roles run in several processes')
+  if (port !== undefined && port !== 0 && (port === config.port || port === config.metricsPort))
+    problems.push(`HOLDFAST_INTERNAL_PORT: found ${port}; allowed is a port other than PORT and HOLDFAST_METRICS_PORT`)
   if (problems.length > 0) throw new ConfigError(problems)
   return deepFrozen(config)
 }
@@ -114,8 +137,8 @@ export const readConfig = (environment: Environment = process.env): Config => {
 export const unknownVariables = (environment: Environment = process.env): string[] =>
   Object.keys(environment).filter((name) => name.startsWith('HOLDFAST_') && !(name in variables) && !othersVariables.test(name))
 
-/** Read by the command line and the SDK, by other roles, and by tests. */
-const othersVariables = /^HOLDFAST_(URL|BASE_URL|OUTPUT|TEST_.*|BENCH_.*|[A-Z]+_URL)$/
+/** Read by the command line and the SDK, and by tests. */
+const othersVariables = /^HOLDFAST_(URL|BASE_URL|OUTPUT|TEST_.*|BENCH_.*)$/
 
 type Variable<Value> = {
   /** The value, or undefined when the text is none. */
@@ -170,6 +193,10 @@ const isProxy = (text: string): boolean => {
 /** Ten years: beyond any cart, and far from where arithmetic on instants would end. */
 const LONGEST_TTL_SECONDS = 315_360_000
 
+/** Of another process of ours. What stands after the host and the port would not be used. */
+const isInside = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text.replace(/\/$/, '')
+const insideUrls = list(isInside, 'addresses with commas between them, each such as http://10.0.0.7:4001')
+
 const variables = {
   HOST: {
     read: (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
@@ -178,6 +205,15 @@ const variables = {
   },
   PORT: whole(0, 65_535, '4000'),
   HOLDFAST_METRICS_PORT: whole(0, 65_535),
+  HOLDFAST_INTERNAL_PORT: whole(0, 65_535),
+  HOLDFAST_SERVICE_KEY: { read: (text) => (/^[\x21-\x7e]{32,200}$/.test(text) ? text : undefined), allowed: '32 to 200 printable characters', secret: true },
+  HOLDFAST_LINGER_SECONDS: whole(0, 60, '0'),
+  HOLDFAST_GATEWAY_URL: insideUrls,
+  HOLDFAST_IDENTITY_URL: insideUrls,
+  HOLDFAST_INVENTORY_URL: insideUrls,
+  HOLDFAST_WEBHOOKS_URL: insideUrls,
+  HOLDFAST_RELAY_URL: insideUrls,
+  HOLDFAST_TIMERS_URL: insideUrls,
   HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
   DATABASE_URL: {
     read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined),
@@ -223,7 +259,7 @@ const variables = {
   },
   HOLDFAST_DEFAULT_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '900'),
   HOLDFAST_MAX_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '604800'),
-} as const satisfies Record<string, Variable<unknown>>
+} as const satisfies Record<string, Variable<unknown>> & Record<ReturnType<typeof urlVariable>, Variable<readonly string[]>>
 
 /** A variable with a default always has a value, or the problem has been noted and nobody gets to see the config. */
 const need = <Value>(value: Value | undefined): Value => value as Value // see above

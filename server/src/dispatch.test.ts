@@ -12,9 +12,11 @@ test('an operation goes to the service that answers it', async () => {
     ...idle,
     handlers: { items: { list: async () => ({ ok: true, body: { object: 'list', data: [], has_more: false, next_cursor: null } }) } as never },
   } // one handler of the many
-  expect(await dispatcher([service])(operations.items.list, { params: {}, query: {}, body: undefined }, call)).toMatchObject({ ok: true })
+  expect(await dispatcher({ services: [service] }).dispatch(operations.items.list, { params: {}, query: {}, body: undefined }, call)).toMatchObject({
+    ok: true,
+  })
 })
 
 test('an operation that nobody answers is not available', async () => {
-  expect(await dispatcher([])(operations.items.list, {}, call)).toMatchObject({ ok: false, refusal: { code: 'unavailable' } })
+  expect(await dispatcher({ services: [] }).dispatch(operations.items.list, {}, call)).toMatchObject({ ok: false, refusal: { code: 'unavailable' } })
 })

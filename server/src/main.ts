@@ -11,15 +11,20 @@ import { runningDatabase } from './platform/running-database.ts'
 import { endOnSignals } from './platform/lifecycle.ts'
 import { limits } from './platform/limits.ts'
 import { openLog, type Logger } from './platform/log.ts'
+import { keysOfDirectory } from './platform/secret-box.ts'
+import { rolesOf, type Role } from './roles.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
 import { migrate } from './storage/migrate.ts'
 import { openPool, type Pool } from './storage/pool.ts'
-import { seedDemo, tryIt, whatWasMade } from './welcome.ts'
+import { seedDemo, tryIt, whatWasMade, whoListens } from './welcome.ts'
+import { isWorker, tellReady, workers } from './workers.ts'
 
 const usage = `holdfast: keeps count of stock, and promises no unit twice
 
   up                      everything in this process, on a PostgreSQL of its own or DATABASE_URL
-  serve [roles]           the same, without a demo to begin with; roles: all
+  serve [roles] [--workers N]
+                          the same, without a demo to begin with. Roles with commas between them run
+                          here, and the others elsewhere; N processes share the port
   migrate                 bring the database to the form this release needs
   verify [--json]         check the books, beside whatever runs. Ends with 1 if anything is wrong
   rebuild [--json]        make the stock levels anew from the ledger's entries; writers wait
@@ -50,11 +55,12 @@ const main = async (args: readonly string[]): Promise<number> => {
   switch (command) {
     case 'up':
       noMore(0)
-      return serve(config, log, { welcome: true })
-    case 'serve':
-      noMore(1)
-      if (rest[0] !== undefined && rest[0] !== 'all') throw new UsageError(`there is no role ${rest[0]}; one process runs all of them`)
-      return serve(config, log, { welcome: false })
+      return serve(config, log, { welcome: true, roles: rolesOf([]) })
+    case 'serve': {
+      const roles = rolesNamed(rest)
+      const count = workersOf(values.workers)
+      return count === 1 ? serve(config, log, { welcome: false, roles }) : serveTogether(config, log, { count, words: rest })
+    }
     case 'migrate':
       noMore(0)
       return withDatabase(config, log, async (url) => {
@@ -106,6 +112,7 @@ const parse = (args: readonly string[]) => {
         scope: { type: 'string', multiple: true },
         principal: { type: 'string' },
         'expires-in': { type: 'string' },
+        workers: { type: 'string' },
       },
     })
   } catch (error) {
@@ -117,7 +124,7 @@ type Values = ReturnType<typeof parse>['values']
 const say = (json: boolean, facts: unknown, words: string) => process.stdout.write(`${json ? JSON.stringify(facts) : words}\n`)
 
 /** Runs until it is asked to stop. */
-const serve = async (config: Config, log: Logger, { welcome }: { readonly welcome: boolean }): Promise<number> => {
+const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly welcome: boolean; readonly roles: ReadonlySet<Role> }): Promise<number> => {
   setFlagsFromString(`--heap-growing-percent=${limits.memory.heapGrowthPercent}`)
   const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
   let running: ReturnType<typeof app> | undefined
@@ -135,17 +142,53 @@ const serve = async (config: Config, log: Logger, { welcome }: { readonly welcom
   })
   const start = async (): Promise<void> => {
     await migrate({ url: database.url, log })
-    running = app({ config, databaseUrl: database.url, log })
+    running = app({ config, roles, databaseUrl: database.url, log })
     const { url, first } = await running.start()
     const key = first.madeKey ?? config.firstStart.apiKey
     // Only once: the keys of the demo's requests are forgotten after days, and its units would come in again.
     const isFirst = first.admin !== undefined
     const demo = welcome && isFirst && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
-    process.stdout.write(welcome ? tryIt({ url, first, demo }) : whatWasMade({ url, first }))
+    process.stdout.write(welcome ? tryIt({ url, first, demo }) : roles.has('gateway') ? whatWasMade({ url, first }) : whoListens({ url, roles }))
+    tellReady()
   }
   try {
     // Whoever is asked to stop while it still starts (or waits for another's migration) does not finish starting first.
     await Promise.race([start(), ended.promise])
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return ended.promise
+}
+
+/** The same in several processes, which this one looks after. */
+const serveTogether = async (config: Config, log: Logger, { count, words }: { readonly count: number; readonly words: readonly string[] }): Promise<number> => {
+  const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
+  // A database of our own is this process's to look after, and so is the key that stands beside it.
+  const environment: Record<string, string> =
+    config.database.url !== undefined
+      ? {}
+      : {
+          DATABASE_URL: database.url,
+          ...(config.secretKeys
+            ? {}
+            : {
+                HOLDFAST_SECRET_KEY: keysOfDirectory(config.dataDir)
+                  .map((key) => key.toString('base64'))
+                  .join(','),
+              }),
+        }
+  const together = workers({ count, args: ['serve', ...words], environment, limits: limits.workers, log })
+  const ended = Promise.withResolvers<number>()
+  const stop = async (): Promise<boolean> => {
+    const clean = await together.stop()
+    await database.stop()
+    return clean
+  }
+  endOnSignals({ stop, log, exit: (code) => ended.resolve(code) })
+  process.on('SIGHUP', () => void together.replace())
+  try {
+    await Promise.race([together.start(), ended.promise])
   } catch (error) {
     await stop()
     throw error
@@ -227,6 +270,22 @@ const scopesOf = (given: readonly string[] | undefined): Scope[] => {
   const unknown = given.filter((scope) => !allScopes.some((known) => known === scope))
   if (unknown.length > 0) throw new UsageError(`there is no scope ${unknown.join(', ')}; there are ${allScopes.join(', ')}`)
   return allScopes.filter((scope) => given.includes(scope))
+}
+
+const rolesNamed = (words: readonly string[]): ReadonlySet<Role> => {
+  try {
+    return rolesOf(words)
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const workersOf = (given: string | undefined): number => {
+  // Each worker is a process of its own; it looks after none.
+  if (given === undefined || isWorker()) return 1
+  const count = /^\d{1,3}$/.test(given) ? Number(given) : 0
+  if (count < 1 || count > limits.workers.most) throw new UsageError(`--workers takes 1 to ${limits.workers.most}, not ${given}`)
+  return count
 }
 
 const secondsOf = (given: string | undefined): number | undefined => {

@@ -33,6 +33,10 @@ export const whatWasMade = ({ url, first }: { readonly url: string; readonly fir
   return `${lines.join('\n')}\n`
 }
 
+/** Of a process that only other roles ask. */
+export const whoListens = ({ url, roles }: { readonly url: string; readonly roles: ReadonlySet<string> }): string =>
+  `Holdfast (${[...roles].join(', ')}) listens on ${url}\n`
+
 export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
   const lines = ['', whatWasMade({ url, first })]
   const key = first.madeKey ?? '$HOLDFAST_API_KEY'

@@ -43,10 +43,11 @@ export type RouteDeps = {
   readonly keyUnchecked: (error: unknown, requestId: string) => void
 }
 
-/** What is under way in this process. When it drains, connections are closed as they are answered. */
+/** What is under way in this process. When it drains, connections are closed as they are answered; when it ends, long work is cut short. */
 export type Load = {
   readonly gate: Admission
   draining: boolean
+  ending: boolean
   /** Slow requests within this second. */
   slowLines: number
 }
@@ -163,7 +164,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const input = inputOf(request)
     const key = takesKey ? keyOf(request) : undefined
     checked(input, key, request)
-    const call = callOf(request, key)
+    const call = callOf(request, key, limits.answerMs)
     const format = exportable ? formatOf(request, input) : undefined
     if (format !== undefined)
       return exports.send(request, reply, {
@@ -202,7 +203,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
   const follow = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const input = resumed(inputOf(request), request.headers['last-event-id'])
     checked(input, undefined, request)
-    return streams.follow(request, reply, (signal) => dispatch(operation, input, { ...callOf(request, undefined), signal }), {
+    return streams.follow(request, reply, (signal) => dispatch(operation, input, { ...callOf(request, undefined, limits.answerMs), signal }), {
       refuse: (refusal) => refuse(request, reply, refusal, deps),
       serialize: serializerOf(reply, operation.status),
       isStillAdmitted: () => isStillAdmitted(request),
@@ -269,11 +270,12 @@ const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<u
   return reply.code(status).send(answer.body)
 }
 
-const callOf = (request: FastifyRequest, idempotencyKey: string | undefined): Call => {
+const callOf = (request: FastifyRequest, idempotencyKey: string | undefined, answerMs: number): Call => {
   const { caller, id: requestId } = request
   if (caller === null) throw new Error('a request reached its handler without a caller')
+  const deadline = performance.now() + answerMs
   const origin = { address: addressOf(request), userAgent: request.headers['user-agent'] ?? null }
-  return idempotencyKey === undefined ? { caller, requestId, origin } : { caller, requestId, origin, idempotencyKey }
+  return idempotencyKey === undefined ? { caller, requestId, origin, deadline } : { caller, requestId, origin, deadline, idempotencyKey }
 }
 
 const keyOf = (request: FastifyRequest): string | undefined => {

@@ -49,6 +49,8 @@ export type Gateway = {
   readonly app: FastifyInstance
   /** Answers where it listens. */
   start(where: { readonly host: string; readonly port: number }): Promise<{ readonly url: string }>
+  /** Says goodbye with every answer, and to whoever asks whether it is ready. */
+  drain(): void
   /** Takes no new connections, finishes what is under way, and ends what is not done in time. */
   stop(): Promise<void>
 }
@@ -58,7 +60,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
   const gate = admission(limits)
-  const load: Load = { gate, draining: false, slowLines: 0 }
+  const load: Load = { gate, draining: false, ending: false, slowLines: 0 }
   let lookedAt = performance.now()
   const looks = setInterval(() => {
     const at = performance.now()
@@ -214,6 +216,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   const stop = async (): Promise<void> => {
     load.draining = true
+    load.ending = true
     loop.stop()
     clearInterval(looks)
     clearInterval(seconds)
@@ -238,6 +241,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
         throw cannotListen(error, host, port)
       }
     },
+    drain: () => void (load.draining = true),
     stop,
   }
 }

@@ -16,7 +16,7 @@ export type UploadDeps = {
   readonly limits: Pick<GatewayLimits, 'uploadIdleMs' | 'lingerMs' | 'admittedAgainMs'>
   /** Connections over which a file is being sent. */
   readonly uploading: WeakSet<Socket>
-  readonly load: { readonly draining: boolean }
+  readonly load: { readonly ending: boolean }
   /** Asked again and again while it arrives. */
   readonly isStillAdmitted: () => Promise<boolean>
 }
@@ -35,7 +35,7 @@ export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits,
     const late = setTimeout(() => raw.destroy(), limits.lingerMs)
     raw.once('close', () => clearTimeout(late))
   })
-  return { mediaType, bytes: bytesOf(raw, { limits, isEnding: () => load.draining, isStillAdmitted }) }
+  return { mediaType, bytes: bytesOf(raw, { limits, isEnding: () => load.ending, isStillAdmitted }) }
 }
 
 type Raw = FastifyRequest['raw']

@@ -16,6 +16,8 @@ export type GatewayLimits = {
   /** A request must have arrived whole by then, so that a slow sender does not keep a place. */
   readonly requestMs: number
   readonly headersMs: number
+  /** Whoever is asked for an answer may take this long, with everybody they ask. Then nobody waits for it any more. */
+  readonly answerMs: number
   /** Longer than the idle time of the proxies in front (nginx: 60 s, AWS: 60 s), so that it is they who close. */
   readonly keepAliveMs: number
   /** How often the three above are looked at. */
@@ -71,6 +73,7 @@ const gateway: GatewayLimits = {
   connections: 10_000,
   requestMs: 15_000,
   headersMs: 10_000,
+  answerMs: 15_000,
   keepAliveMs: 75_000,
   connectionCheckMs: 5_000,
   heartbeatMs: 15_000,
@@ -89,6 +92,53 @@ const gateway: GatewayLimits = {
   uploadIdleMs: 30_000,
   lingerMs: 2_000,
   admittedAgainMs: 1_000,
+}
+
+export type InsideLimits = {
+  /** A call between two roles, with everything that is tried for it; the edge gives up no sooner. */
+  readonly answerMs: number
+  /** One try. A process that is paused keeps nobody longer than this, and another one is asked. */
+  readonly tryMs: number
+  readonly connectMs: number
+  /** To one process. */
+  readonly connections: number
+  /** Who asks closes a connection that was idle for so long; who answers, much later: so no request meets a connection that closes. */
+  readonly idleMs: number
+  readonly keepAliveMs: number
+  readonly headersMs: number
+  /** A call: the largest body of the edge, written with its caller. */
+  readonly bodyBytes: number
+  /** While a role that was there a moment ago is away, its callers wait so long for it to come back: a restart takes about a second. */
+  readonly patienceMs: number
+  readonly waitMs: number
+  /** Times that a process may fail in a row before it is left alone, until it says that it is ready; and how often that is asked. */
+  readonly failures: number
+  readonly probeMs: number
+  readonly probeAnswerMs: number
+  /** Of what is asked, so much may be asked again when an answer was lost; and as many at once. */
+  readonly retryShare: number
+  readonly retriesMost: number
+  /** What is under way when the process is asked to end may take this long. */
+  readonly drainMs: number
+}
+
+const inside: InsideLimits = {
+  answerMs: 15_000,
+  tryMs: 5_000,
+  connectMs: 500,
+  connections: 64,
+  idleMs: 1_000,
+  keepAliveMs: 75_000,
+  headersMs: 10_000,
+  bodyBytes: 2_097_152,
+  patienceMs: 3_000,
+  waitMs: 50,
+  failures: 3,
+  probeMs: 200,
+  probeAnswerMs: 500,
+  retryShare: 0.1,
+  retriesMost: 100,
+  drainMs: 10_000,
 }
 
 const log = {
@@ -185,6 +235,15 @@ const lifecycle = {
   stopMs: 10_000,
 } as const
 
+const workers = {
+  /** Processes behind one port. Beyond the cores there is nothing to gain. */
+  most: 64,
+  /** Before one that died is replaced; twice as long each time, and again at once after it ran for a while. */
+  firstWaitMs: 100,
+  longestWaitMs: 5_000,
+  steadyMs: 30_000,
+} as const
+
 const ledger = {
   /** Requests that wait for a batch. At 10,000 a second that is under half a second of work. */
   queue: 4_096,
@@ -209,8 +268,8 @@ const database = {
   lookUpPool: 3,
   /** What webhooks are to be sent, and what became of them. */
   webhookPool: 3,
-  /** Relay and timers: they wait for their own, never for a request's. */
-  backgroundPool: 4,
+  /** Relay and timers: they wait for their own, never for a request's. Each keeps one to lead with. */
+  backgroundPool: 5,
   /** Nothing on a request's path takes this long unless something is wrong. */
   statementMs: 10_000,
   /** Who holds a lock longer than this is stuck; the batch is run again. */
@@ -320,6 +379,7 @@ const webhooks: WebhookLimits = {
 
 const timers = {
   sweepMs: 250,
+  leaderPollMs: 1_000,
   sweep: 500,
   upkeepMs: 60_000,
   /** Keys are remembered for two days: the contract says at least one. */
@@ -380,9 +440,11 @@ export const limits = {
   memory,
   log,
   gateway,
+  inside,
   identity,
   password,
   lifecycle,
+  workers,
   ledger,
   database,
   catalog,

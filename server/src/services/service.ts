@@ -29,6 +29,8 @@ export type Call = {
   readonly idempotencyKey?: string
   /** Fires when the caller has gone away or its time is up. */
   readonly signal?: AbortSignal
+  /** When nobody waits for the answer any more, by `performance.now()` of this process. */
+  readonly deadline?: number
 }
 
 /** The world's "no", ready for the wire: `code` from the closed list, a sentence, and the facts of problems.ts. */
@@ -65,6 +67,8 @@ export type Handlers = {
 export type Service<Name extends string = string> = {
   readonly name: Name
   readonly handlers: Partial<Handlers>
+  /** How it does. Without it, it is up while it runs. */
+  state?(): { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
   start(): Promise<void>
   /** Stops taking work, finishes what it has, and resolves when nothing of it is left. */
   stop(): Promise<void>

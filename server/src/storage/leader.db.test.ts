@@ -8,43 +8,44 @@ import { openPool, type Pool } from './pool.ts'
 test('of two processes one leads, and the other one when it resigns', async () => {
   const [first, second] = await twoProcesses()
 
-  expect([await first.leader.isLeader(), await second.leader.isLeader()]).toEqual([true, false])
-  expect([await first.leader.isLeader(), await second.leader.isLeader()]).toEqual([true, false])
+  expect([await first.leader.term(), await second.leader.term()]).toEqual([1, undefined])
+  expect([await first.leader.term(), await second.leader.term()]).toEqual([1, undefined])
 
   await first.leader.resign()
-  await until(() => second.leader.isLeader())
-  expect(await first.leader.isLeader()).toBe(false)
+  await until(leads(second))
+  expect(await first.leader.term()).toBe(undefined)
+  expect(await second.leader.term()).toBe(2)
 })
 
 test('when the session of the leader is killed, another one leads, and it knows', async () => {
   const [first, second] = await twoProcesses()
-  await first.leader.isLeader()
+  await first.leader.term()
 
   await killLeader(second.pool)
-  await until(() => second.leader.isLeader())
+  await until(leads(second))
 
-  expect(await first.leader.isLeader()).toBe(false)
+  expect(await first.leader.term()).toBe(undefined)
 })
 
 test('a leader that lost its session many times has as many connections as before', async () => {
   const [first, second] = await twoProcesses()
 
   for (let n = 0; n < 6; n += 1) {
-    await until(() => first.leader.isLeader())
+    await until(leads(first))
     await killLeader(second.pool)
     // Without asking: it hears of it by itself.
     await until(() => first.pool.totalCount === 0)
   }
 
-  expect(await first.leader.isLeader()).toBe(true)
+  expect(await first.leader.term()).toBe(7)
 })
 
 test('the relay and the timers are led apart from each other', async () => {
   const [first, second] = await twoProcesses()
   const timers = leader(second.pool, 'timers')
 
-  expect(await first.leader.isLeader()).toBe(true)
-  expect(await timers.isLeader()).toBe(true)
+  expect(await first.leader.term()).toBe(1)
+  expect(await timers.term()).toBe(1)
   await timers.resign()
 })
 
@@ -64,6 +65,8 @@ const twoProcesses = async (): Promise<[{ leader: Leader; pool: Pool }, { leader
   })
   return processes
 }
+
+const leads = (one: { readonly leader: Leader }) => async () => (await one.leader.term()) !== undefined
 
 const killLeader = (pool: Pool) =>
   rowsOf(

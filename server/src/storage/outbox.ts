@@ -19,6 +19,15 @@ select o.first_sequence as first, o.last_sequence as last, ${ms('o.occurred_at')
   return rows
 }
 
-export const removeFromOutbox = async (pool: Pool, firsts: readonly number[]): Promise<void> => {
-  await pool.query({ name: 'remove-from-outbox', text: 'delete from outbox as o where o.first_sequence = any($1::bigint[])', values: [firsts] })
+/** Removes what was told, if `term` is the relay's latest. Answers whether it is: somebody else may lead by now, and has told it, too. */
+export const removeFromOutbox = async (pool: Pool, firsts: readonly number[], term: number): Promise<boolean> => {
+  const { rows } = await pool.query({
+    name: 'remove-from-outbox',
+    text: `
+with latest as materialized (select from leaderships as l where l.name = 'relay' and l.term = $2),
+removed as (delete from outbox as o where o.first_sequence = any($1::bigint[]) and exists (select from latest))
+select exists (select from latest) as leads`,
+    values: [firsts, term],
+  })
+  return rows[0].leads
 }

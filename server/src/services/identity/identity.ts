@@ -54,6 +54,8 @@ export type Identity = Service<'identity'> & {
   identify(key: string): Caller | undefined | Promise<Caller | undefined>
   /** The same behind the token of a session. */
   identifySession(token: string): Caller | undefined | Promise<Caller | undefined>
+  /** Remembers nobody any more: something was ended elsewhere. */
+  forget(): void
 }
 
 export const identity = ({ pool, lookUps, limits, registration, onFault, now = () => performance.now(), passwords }: IdentityDeps): Identity => {
@@ -87,6 +89,10 @@ export const identity = ({ pool, lookUps, limits, registration, onFault, now = (
     handlers: { auth: authHandlers(parts), users: userHandlers(parts), api_keys: keyHandlers(parts), audit_log: auditHandlers(parts) },
     identify: keys.callerOf,
     identifySession: sessions.callerOf,
+    forget: () => {
+      keys.forget(() => true)
+      sessions.forget(() => true)
+    },
     start: async () => {
       timer = setInterval(() => {
         working ??= upkeep()

@@ -101,6 +101,27 @@ test('of two processes one tells; when its session is killed the other one goes 
   expect([...new Set(told)]).toEqual(await sequences(cell))
 })
 
+test('a leader that slept while another one was made removes nothing more, and says so', async () => {
+  const cell = await freshCell()
+  const { bus, told } = listener()
+  const asleep = relayOn(cell, bus, { name: 'asleep' })
+  await trade(cell, 5)
+  // It has read what there is to tell, and while it tells it another leader is made.
+  const slept = Promise.withResolvers<void>()
+  const slow = relayOn(cell, { ...bus, publish: (events) => slept.promise.then(() => bus.publish(events)) }, { name: 'slow' })
+  const telling = slow.relay.drain()
+  await until(async () => (await rowsOf(cell.pool, 'select from leaderships')).length === 1)
+  await cell.pool.query("update leaderships as l set term = l.term + 1 where l.name = 'relay'")
+  slept.resolve()
+
+  await expect(telling).rejects.toThrow('term 1 of the relay is over')
+  expect(await outbox(cell)).toBeGreaterThan(0)
+
+  await until(async () => (await asleep.relay.drain()) !== undefined)
+  expect([...new Set(told)]).toEqual(await sequences(cell))
+  expect(await outbox(cell)).toBe(0)
+})
+
 test('a relay that loses its connections again and again tells everything all the same', async () => {
   const cell = await freshCell({ limits: { batch: 4 } })
   const { bus, told } = listener()

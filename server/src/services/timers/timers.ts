@@ -3,6 +3,7 @@ import type { Ledger } from '../../ledger/ledger.ts'
 import { loop } from '../../platform/loop.ts'
 import { readBacklog, type Backlog } from '../../storage/backlog.ts'
 import { dueHolds } from '../../storage/holds.ts'
+import { leader } from '../../storage/leader.ts'
 import { forgetOldKeys } from '../../storage/idempotency.ts'
 import { makeMonths } from '../../storage/months.ts'
 import type { Pool } from '../../storage/pool.ts'
@@ -13,6 +14,8 @@ export type TimersDeps = {
   readonly ledger: Ledger
   readonly limits: {
     readonly sweepMs: number
+    /** How often another process looks whether the leader is gone. */
+    readonly leaderPollMs: number
     /** Due holds taken at a time. */
     readonly sweep: number
     readonly upkeepMs: number
@@ -31,14 +34,18 @@ export type TimersDeps = {
 }
 
 export const timers = ({ pool, ledger, limits, sessionIdleMs, onBacklog, onFault }: TimersDeps): Service<'timers'> => {
+  // So that several do not do the same. None of it would be wrong if two did: a hold ends once, and what is old is deleted once.
+  const leadership = leader(pool, 'timers')
   /** Through the same ledger as everything else, so that a hold ends once, whoever else is at it. Expiry does not wait for this: it only makes reads right. */
   const sweep = async (): Promise<number> => {
+    if ((await leadership.term()) === undefined) return limits.leaderPollMs
     const due = await dueHolds(pool, limits.sweep)
     const outcomes = await Promise.all(due.map((id) => ledger.submit({ command: { type: 'ExpireHold', id }, actor: 'system', requestId: 'sweep' })))
     // Where the ledger is overloaded or stopped, to ask again at once would only make it worse.
     return due.length === limits.sweep && outcomes.every((outcome) => outcome.ok) ? 0 : limits.sweepMs
   }
   const upkeep = async (): Promise<number> => {
+    if ((await leadership.term()) === undefined) return limits.upkeepMs
     await makeMonths(pool, limits.monthsAhead)
     return (await forgetOldKeys(pool, limits.keyAgeMs, limits.keysForgotten)) === limits.keysForgotten ? 0 : limits.upkeepMs
   }
@@ -61,6 +68,7 @@ export const timers = ({ pool, ledger, limits, sessionIdleMs, onBacklog, onFault
     },
     stop: async () => {
       await Promise.all(loops.map((each) => each.stop()))
+      await leadership.resign()
     },
   }
 }
