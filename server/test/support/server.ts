@@ -9,9 +9,13 @@ import type { Scope } from '@holdfast/contract'
 import { afterAll } from 'vitest'
 import { createKey as makeKey, type ApiKey } from '../../src/services/identity/identity.ts'
 import { openPool } from '../../src/storage/pool.ts'
+import type { Role } from '../../src/roles.ts'
 import { freshDatabase, type FreshDatabase } from './database.ts'
+import { freePort } from './free-port.ts'
+import { isOfRoles, nginxFolder, rolesAt, rolesToRun } from './topology.ts'
+import { until } from './until.ts'
 
-export { until } from './until.ts'
+export { until }
 
 /** The key that every server here is started with. It has every scope. */
 export const API_KEY = 'hf_for-tests-only-0123456789abcdefghijkl'
@@ -58,15 +62,17 @@ export const ownDatabase = async (): Promise<FreshDatabase> => {
 }
 
 /** @param environment  what an operator would set besides the database and the key */
-export const startServer = async ({ url: databaseUrl }: FreshDatabase, environment: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
-  const child = start(['serve'], {
-    ...asOftenAsWeLike,
-    HOLDFAST_SECRET_KEY: SECRET_KEY,
-    ...environment,
-    DATABASE_URL: databaseUrl,
-    HOLDFAST_API_KEY: API_KEY,
-    PORT: '0',
-  })
+export const startServer = async (database: FreshDatabase, environment: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
+  const given = { ...asOftenAsWeLike, HOLDFAST_SECRET_KEY: SECRET_KEY, ...environment, DATABASE_URL: database.url, HOLDFAST_API_KEY: API_KEY }
+  return isOfRoles ? startRoles(given) : serverOf(await startProcess(['serve'], { ...given, PORT: '0' }))
+}
+
+/** One process of the program, from when it listens. */
+export type Process = { readonly url: string; readonly pid: number; stop(): Promise<void>; kill(): Promise<void>; said(): string }
+
+/** @param words  such as `serve inventory` */
+export const startProcess = async (words: readonly string[], environment: Readonly<Record<string, string>>): Promise<Process> => {
+  const child = start(words, environment)
   let said = ''
   const listens = Promise.withResolvers<string>()
   for (const stream of [child.stdout, child.stderr]) {
@@ -88,13 +94,48 @@ export const startServer = async ({ url: databaseUrl }: FreshDatabase, environme
     ...server,
     url,
     pid: child.pid ?? 0,
-    stock: holdfast({ url, apiKey: API_KEY, retries: 0, timeoutMs: ANSWER_MS }),
-    request: (method, path, options) => request(url, method, path, options),
     stop: async () => {
       await end(child, 'SIGTERM')
       if (child.exitCode !== 0) throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}:\n${said}`)
     },
   }
+}
+
+/** As its users see it. */
+const serverOf = (one: Process): TestServer => ({
+  ...one,
+  stock: holdfast({ url: one.url, apiKey: API_KEY, retries: 0, timeoutMs: ANSWER_MS }),
+  request: (method, path, options) => request(one.url, method, path, options),
+})
+
+/** Every role in a process of its own, and nginx before the gateway. To its users, and to a test, that is one server. */
+const startRoles = async (environment: Readonly<Record<string, string>>): Promise<TestServer> => {
+  const ports = new Map<Role, number>()
+  for (const role of rolesToRun) ports.set(role, await freePort())
+  const roles = await Promise.all(
+    Array.from(rolesAt(ports), ([role, own]) => startProcess(['serve', role], { ...own, ...environment, PORT: String(ports.get(role)) })),
+  )
+  const port = await freePort()
+  const nginx = nginxFolder(port, [ports.get('gateway') ?? 0])
+  const edge = spawn('nginx', nginx.args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const killEdge = async () => {
+    await end(edge, 'SIGKILL')
+    nginx.remove()
+  }
+  running.add({ kill: killEdge, said: () => '' })
+  const url = `http://127.0.0.1:${port}`
+  await until('nginx answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status === 200)
+  return serverOf({
+    url,
+    pid: roles[rolesToRun.indexOf('inventory')]?.pid ?? 0,
+    said: () => roles.map((one) => one.said()).join(''),
+    stop: async () => {
+      await end(edge, 'SIGTERM')
+      nginx.remove()
+      await Promise.all(roles.map((one) => one.stop()))
+    },
+    kill: async () => void (await Promise.all([killEdge(), ...roles.map((one) => one.kill())])),
+  })
 }
 
 /** A test asks faster than any shop, and all of it from one address. Those that are about limits set their own. */
@@ -167,7 +208,7 @@ export const runCommand = async (
 }
 
 /** With a machine that is busy with other tests. It takes half a second when it is not. */
-const START_MS = 30_000
+const START_MS = isOfRoles ? 120_000 : 30_000
 const ANSWER_MS = 20_000
 
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
