@@ -1,7 +1,7 @@
 // What is printed: for people aligned tables and plain words, for programs JSON in the words of the HTTP API. Answers go
 // to stdout and nothing else does; notes, progress and errors go to stderr.
 import { styleText } from 'node:util'
-import { ConnectionError, type ExportFormat, HoldfastError, type Listing, toWire } from '@holdfast/sdk'
+import { AcceptedForLater, ConnectionError, type ExportFormat, HoldfastError, type Listing, toWire } from '@holdfast/sdk'
 import { CommanderError, Option } from 'commander'
 import { count } from './count.ts'
 import { printExport } from './export.ts'
@@ -98,6 +98,12 @@ export function report(error: unknown, { json }: { json: boolean }): ExitCode {
     else say(refusalWords(error))
     if (PASSING_STATUSES.has(status)) return exitCodes.unavailable
     return status >= 400 && status < 500 && code !== 'unexpected_answer' ? exitCodes.refused : exitCodes.unknown
+  }
+  if (error instanceof AcceptedForLater) {
+    const { message, operation, idempotencyKey } = error
+    if (json) say(JSON.stringify(toWire({ object: 'accepted', operation, idempotencyKey, detail: message })))
+    else say(`${plain(message)} The key is ${idempotencyKey}.`)
+    return exitCodes.ok
   }
   if (error instanceof ConnectionError) {
     const { message, retryable, outcome, idempotencyKey } = error

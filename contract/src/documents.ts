@@ -86,6 +86,7 @@ export const receipts = {
     status: 201,
     rejections: ['not_found', 'item_archived', 'location_inactive'],
     movesStock: true,
+    deferrable: true,
   }),
   list: operation({
     name: 'receipts.list',
@@ -154,6 +155,7 @@ export const adjustments = {
     status: 201,
     rejections: ['not_found', 'insufficient_stock', 'version_conflict', 'location_inactive'],
     movesStock: true,
+    deferrable: true,
   }),
   list: operation({
     name: 'adjustments.list',

@@ -63,6 +63,7 @@ export const inboundShipments = workOperations({
       }),
       scope: 'stock:adjust',
       rejections: ['quantity_exceeds_remaining', 'invalid_state'],
+      deferrable: true,
     },
     cancel: {
       summary: 'Cancel an inbound shipment: what has not come is no longer expected',

@@ -35,6 +35,11 @@ export type Operation = {
   readonly rejections: readonly RejectionCode[]
   /** True: needs an Idempotency-Key, takes `dry_run`. */
   readonly movesStock: boolean
+  /**
+   * True: it tells what has physically happened, and nothing depends on the answer. While the database is away it is taken all the
+   * same, answered 202 `accepted`, and done once afterwards.
+   */
+  readonly deferrable?: true
   /** True: the answer is a stream of server-sent events, not one JSON document. */
   readonly streams?: true
   /** It will go: from when it is discouraged, when it ends, and what to use instead. Told in headers with every answer. */

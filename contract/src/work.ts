@@ -14,7 +14,13 @@ export const documentFields = { reference: nullable(Type.String()), metadata, cr
 /** What of a line that was on its way has arrived. */
 export const expectedLine = { sku: Type.String(), quantity: count, outstanding: count, received: count, missing: count, excess: count, withdrawn: count }
 
-type Action = { readonly summary: string; readonly body: TSchema; readonly scope: Scope; readonly rejections: readonly RejectionCode[] }
+type Action = {
+  readonly summary: string
+  readonly body: TSchema
+  readonly scope: Scope
+  readonly rejections: readonly RejectionCode[]
+  readonly deferrable?: true
+}
 
 type Described<Output, Query, Create, Actions> = {
   readonly resource: string
@@ -43,7 +49,7 @@ export const workOperations = <
   const common = { service: 'inventory', reach: 'own_locations' } as const
   const params = closed({ id: id(prefix) })
   const path = `/v1/${resource}`
-  const action = ([verb, { summary, body, scope, rejections }]: [string, Action]) => [
+  const action = ([verb, { summary, body, scope, rejections, deferrable }]: [string, Action]) => [
     verb,
     operation({
       ...common,
@@ -57,6 +63,7 @@ export const workOperations = <
       status: 200,
       rejections: ['not_found', ...rejections],
       movesStock: true,
+      ...(deferrable ? { deferrable } : {}),
     }),
   ]
   return {

@@ -74,6 +74,21 @@ export class HoldfastError extends Error implements Told {
   }
 }
 
+/**
+ * The server has taken it and will do it, but has not done it yet: its database is away, and a broker keeps what was told. It is done
+ * once; the same call with the same `idempotencyKey` answers its document then. Thrown, because there is no document to answer.
+ */
+export class AcceptedForLater extends Error {
+  override readonly name = 'AcceptedForLater'
+  readonly operation: string
+  readonly idempotencyKey: string
+  constructor({ detail, operation, idempotencyKey }: { readonly detail: string; readonly operation: string; readonly idempotencyKey: string }) {
+    super(detail)
+    this.operation = operation
+    this.idempotencyKey = idempotencyKey
+  }
+}
+
 type Unanswered = { readonly message: string; readonly outcome: Outcome; readonly idempotencyKey: string | undefined; readonly cause?: unknown }
 
 /** No answer came. Unless `outcome` is `not_sent`, the request may have been done all the same. */

@@ -2,6 +2,7 @@
 export { holdfast, type Holdfast } from './client.ts'
 export { responseOf, type ResponseFacts } from './answer.ts'
 export {
+  AcceptedForLater,
   ConnectionError,
   type ErrorCode,
   HoldfastError,

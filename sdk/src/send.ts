@@ -1,7 +1,7 @@
 // One call: its key is made once and kept over every try, so that what was done in a try whose answer was lost is
 // answered by the next one and never done twice.
 import { remember } from './answer.ts'
-import { ConnectionError, HoldfastError, type Outcome, readRefusal, TimeoutError } from './errors.ts'
+import { AcceptedForLater, ConnectionError, HoldfastError, type Outcome, readRefusal, TimeoutError } from './errors.ts'
 import { fromWire, toWire } from './wire.ts'
 
 /** Tries after the first. With the waits below, a server that restarts within ten seconds or so is not noticed. */
@@ -182,7 +182,11 @@ export function createTransport(options: ClientOptions, surroundings: Surroundin
       const timeoutMs = Math.min(given.timeoutMs ?? usualTimeoutMs, giveUpAtMs - nowMs())
       const result = await tryOnce(request, timeoutMs, signal, mayHaveBeenDone)
       // The contract says what a success of this path answers.
-      if ('text' in result) return answerOf(result, request, attempt) as Answer
+      if ('text' in result) {
+        const answer = answerOf(result, request, attempt) as Answer
+        if (result.response.status === 202) throw new AcceptedForLater(answer as unknown as ConstructorParameters<typeof AcceptedForLater>[0])
+        return answer
+      }
 
       const { error, retryAfterMs } = result
       mayHaveBeenDone ||= error.outcome === 'unknown'

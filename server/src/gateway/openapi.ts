@@ -1,5 +1,5 @@
 // OpenAPI 3.1, made from the table of operations. Whatever has a name in the API (`"object": "hold"`) is a named schema.
-import { everywhere, problem, problems, rejectionCodes, scopes, whenMovingStock, type Operation, type RejectionCode } from '@holdfast/contract'
+import { accepted, everywhere, problem, problems, rejectionCodes, scopes, whenMovingStock, type Operation, type RejectionCode } from '@holdfast/contract'
 import { exampleBody, exampleOf, exampleUpload } from './example.ts'
 import { exportTypes, isExportable } from './export.ts'
 
@@ -120,6 +120,15 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
           ...(isExportable(operation) ? exportContent : {}),
         },
       },
+      ...(operation.deferrable
+        ? {
+            202: {
+              description: 'Taken while the database is away, and done once afterwards. Only where a broker keeps it.',
+              headers: headerRefs('Request-Id', 'RateLimit-Policy', 'RateLimit'),
+              content: { 'application/json': { schema: named(accepted, components), example: exampleOf(accepted) } },
+            },
+          }
+        : {}),
       ...refusals(operation),
     },
   }

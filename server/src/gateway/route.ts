@@ -1,11 +1,11 @@
 // One operation, one route: who asks → may they → is it well formed → dispatch → answer. Nothing here knows what is asked.
 import type { Socket } from 'node:net'
-import type { Operation, RejectionCode } from '@holdfast/contract'
+import { accepted as acceptedSchema, type Operation, type RejectionCode } from '@holdfast/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { anyone, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
+import { anyone, type Accepted, type Answer, type Call, type Caller, type Refusal } from '../services/service.ts'
 import type { Admission } from './admission.ts'
 import { admitted, identityAway, keyIn, wrongKey, type Identify } from './authenticate.ts'
 import { deprecationHeaders } from './deprecation.ts'
@@ -24,8 +24,13 @@ import { bodyMayBeMissing, validatorOf } from './validate.ts'
 export type Dispatch = (operation: Operation, input: OperationInput, call: Call) => Promise<Answer<unknown>>
 export type OperationInput = { readonly params: unknown; readonly query: unknown; readonly body: unknown }
 
+/** Keeps what need not be decided, to be done later. Nothing: it must be decided now, or cannot be kept. */
+export type Defer = (operation: Operation, input: OperationInput, call: Call) => Promise<Accepted | undefined>
+
 export type RouteDeps = {
   readonly dispatch: Dispatch
+  /** Asked when what an operation needs is away. Without it, everything is refused then. */
+  readonly defer?: Defer | undefined
   readonly identify: Identify
   readonly identifySession: Identify
   readonly log: Logger
@@ -63,7 +68,7 @@ declare module 'fastify' {
 }
 
 export const addRoute = (app: FastifyInstance, operation: Operation, deps: RouteDeps): void => {
-  const { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, keyUnchecked } = deps
+  const { dispatch, defer, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, keyUnchecked } = deps
   const validate = validatorOf(operation, limits)
   const readQuery = queryReaderOf(operation)
   const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
@@ -176,6 +181,10 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
         refuse: (refusal) => refuse(request, reply, refusal, deps),
       })
     const answer = operation.bodyTypes === undefined ? await counting(input, call) : await dispatch(operation, uploaded(request, reply, input), call)
+    if (isAway(answer) && defer !== undefined && operation.deferrable) {
+      const accepted = await defer(operation, input, call)
+      if (accepted !== undefined) return reply.code(202).send(accepted)
+    }
     return answered(request, reply, answer, operation, deps)
   }
   const exportable = isExportable(operation)
@@ -244,7 +253,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     method: operation.method,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     exposeHeadRoute: operation.method === 'GET' && !operation.streams,
-    schema: { response: { [operation.status]: serializable(operation.output) } },
+    schema: { response: { [operation.status]: serializable(operation.output), ...(operation.deferrable ? { 202: serializable(acceptedSchema) } : {}) } },
     onRequest: [...(farewell === undefined ? [] : [sayFarewell]), admit, ...(rates === undefined ? [] : [rates.take])],
     onResponse: record,
     handler: operation.streams ? follow : handle,
@@ -328,6 +337,8 @@ const TOO_BUSY = new Refused({
   code: 'overloaded',
   detail: 'More requests are under way than can be answered in good time; nothing was done, try again.',
 })
+
+const isAway = (answer: Answer<unknown>): boolean => !answer.ok && answer.refusal.code === 'unavailable'
 
 const isSame = (one: Caller['locations'], other: Caller['locations']): boolean =>
   one === null || other === null ? one === other : one.size === other.size && [...one].every((code) => other.has(code))

@@ -21,12 +21,14 @@ import { openApi } from './openapi.ts'
 import { problemBody, PROBLEM_TYPE, Refused, refusalOf, statusOf } from './problem.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { dataHeaders, STRICT_TRANSPORT } from './security-headers.ts'
-import { addRoute, checkAddress, refuse, type Dispatch, type Load, type RouteDeps } from './route.ts'
+import { addRoute, checkAddress, refuse, type Defer, type Dispatch, type Load, type RouteDeps } from './route.ts'
 import { openStreams } from './stream.ts'
 import { checkCharset } from './upload.ts'
 
 export type GatewayDeps = {
   readonly dispatch: Dispatch
+  /** Without it, nothing is kept for later. */
+  readonly defer?: Defer | undefined
   readonly identify: Identify
   readonly identifySession: Identify
   readonly log: Logger
@@ -56,7 +58,7 @@ export type Gateway = {
 }
 
 export const buildGateway = (deps: GatewayDeps): Gateway => {
-  const { dispatch, identify, identifySession, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
+  const { dispatch, defer, identify, identifySession, log, metrics, ready, limits, logRequests = false, operations = allOperations, rates } = deps
   const { corsOrigins = [], trustedProxies = [] } = deps
   const loop = watchLoop({ lookMs: limits.loopLookMs })
   const gate = admission(limits)
@@ -175,7 +177,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
   const keyUnchecked = sparingly((error, before, requestId: string) =>
     log.warn({ err: error, requestId, ...timesBefore(before) }, 'a key could not be checked'),
   )
-  const routeDeps = { dispatch, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, uploading, keyUnchecked }
+  const routeDeps = { dispatch, defer, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, uploading, keyUnchecked }
   for (const operation of operations) {
     if (operation.bodyTypes === undefined) addRoute(app, operation, routeDeps)
     else addUploadRoute(app, operation, routeDeps)

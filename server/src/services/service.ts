@@ -52,6 +52,9 @@ export type Answer<Body> =
   | { readonly ok: true; readonly body: Body; readonly sequence?: number; readonly replayed?: boolean; readonly session?: SessionChange }
   | { readonly ok: false; readonly refusal: Refusal; readonly replayed?: boolean }
 
+/** It was taken, and will be done once: answered 202. */
+export type Accepted = { readonly object: 'accepted'; readonly operation: string; readonly idempotency_key: string; readonly detail: string }
+
 export type Handler<O extends Operation> = (
   input: InputOf<O>,
   call: Call,
