@@ -1,7 +1,7 @@
 // How often somebody may ask: so many requests in a window, for each key, each person, and each address that nobody is known behind.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
-import type { Redis } from '../platform/redis.ts'
+import { patiently, type Redis } from '../platform/redis.ts'
 import { anyone, type Caller } from '../services/service.ts'
 import { addressOf, networkOf } from './origin.ts'
 import { Refused } from './problem.ts'
@@ -120,31 +120,16 @@ export type RedisCounterOptions = {
 }
 
 /** For several processes together. */
-export const redisCounter = ({ redis, memory, awayMs, onFault, now = () => performance.now() }: RedisCounterOptions): Counter => {
-  let awayUntil = 0
-  let isAway = false
-
-  const ask = async (subject: string, windowMs: number): Promise<Counted> => {
-    try {
-      const [count, endsInMs] = (await redis.eval(COUNT, 1, `holdfast:rate:${subject}`, windowMs)) as [number, number] // what the script returns
-      isAway = false
-      awayUntil = 0
-      return { count, endsInMs }
-    } catch (error) {
-      awayUntil = now() + awayMs
-      // Once for each time that it goes, not once for each request.
-      if (!isAway) onFault(error)
-      isAway = true
-      return memory.add(subject, windowMs)
-    }
+export const redisCounter = ({ redis, memory, ...patience }: RedisCounterOptions): Counter => {
+  const { ask } = patiently(patience)
+  const counted = async (asked: Promise<unknown>, subject: string, windowMs: number): Promise<Counted> => {
+    const answer = (await asked) as readonly [number, number] | undefined // what the script returns
+    return answer === undefined ? memory.add(subject, windowMs) : { count: answer[0], endsInMs: answer[1] }
   }
-
   return {
     add: (subject, windowMs) => {
-      const at = now()
-      if (at < awayUntil) return memory.add(subject, windowMs)
-      if (isAway) awayUntil = at + awayMs
-      return ask(subject, windowMs)
+      const asked = ask(() => redis.eval(COUNT, 1, `holdfast:rate:${subject}`, windowMs))
+      return asked === undefined ? memory.add(subject, windowMs) : counted(asked, subject, windowMs)
     },
   }
 }

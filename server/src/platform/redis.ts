@@ -37,3 +37,46 @@ export const openRedis = ({
   redis.on('error', onBroken)
   return redis
 }
+
+export type Asking = {
+  /** Nothing, at once: it is left alone for now. Nothing, later: it has just failed. Never rejects. */
+  ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> | undefined
+}
+
+/** Asks what may be away. When it has failed once, it is left alone for a while; then one question finds out for all whether it is back. */
+export const patiently = ({
+  awayMs,
+  onFault,
+  now = () => performance.now(),
+}: {
+  readonly awayMs: number
+  /** Told once for each time that it goes, not once for each question. */
+  readonly onFault: (error: unknown) => void
+  readonly now?: () => number
+}): Asking => {
+  let awayUntil = 0
+  let isAway = false
+
+  const answerTo = async <Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> => {
+    try {
+      const answer = await question()
+      isAway = false
+      awayUntil = 0
+      return answer
+    } catch (error) {
+      awayUntil = now() + awayMs
+      if (!isAway) onFault(error)
+      isAway = true
+      return undefined
+    }
+  }
+
+  return {
+    ask: (question) => {
+      const at = now()
+      if (at < awayUntil) return undefined
+      if (isAway) awayUntil = at + awayMs
+      return answerTo(question)
+    },
+  }
+}
