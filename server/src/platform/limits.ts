@@ -436,6 +436,52 @@ const imports: ImportLimits = {
   forgotten: 10_000,
 }
 
+export type CacheLimits = {
+  /** Items whose availability one process remembers, the least used forgotten first; about 500 bytes each with a few locations. */
+  readonly keys: number
+  readonly bytes: number
+  /** Items of which it is remembered since when they are outdated, at about 100 bytes each. */
+  readonly floors: number
+  /** How long what was read is fresh where every change is heard of: no longer than an operator who has lost the broker may take to see it. */
+  readonly ttlMs: number
+  /** And where other processes change stock without our hearing of it. */
+  readonly unheardTtlMs: number
+  /** By up to this part it is shorter, so that what was read together is not read again together. */
+  readonly jitter: number
+  /** How long Redis remembers that something is outdated: longer than a statement may take, so that no late answer brings it back. */
+  readonly floorMs: number
+  /** Whoever reads what nobody has, reads it for all. If it has died, another one does so after this. */
+  readonly leaseMs: number
+  /** How long the others wait for it, and how often they look. Then they read themselves. */
+  readonly leaseWaitMs: number
+  readonly leaseLooks: number
+  /** Keys in one command to Redis, which does nothing else meanwhile: about a millisecond. */
+  readonly redisKeys: number
+  /** How long Redis is left alone after it has failed. */
+  readonly redisAwayMs: number
+  /** Whoever could be given an old value does not wait longer than this for a new one. */
+  readonly patienceMs: number
+  /** While the database is away, one read in this time asks whether it is back. */
+  readonly probeMs: number
+}
+
+const cache: CacheLimits = {
+  keys: 50_000,
+  bytes: 67_108_864,
+  floors: 100_000,
+  ttlMs: 60_000,
+  unheardTtlMs: 1_000,
+  jitter: 0.1,
+  floorMs: 30_000,
+  leaseMs: 500,
+  leaseWaitMs: 10,
+  leaseLooks: 5,
+  redisKeys: 500,
+  redisAwayMs: 1_000,
+  patienceMs: 1_000,
+  probeMs: 500,
+}
+
 export const limits = {
   memory,
   log,
@@ -456,4 +502,5 @@ export const limits = {
   redis,
   imports,
   webhooks,
+  cache,
 } as const
