@@ -23,6 +23,7 @@ import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
 import { rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
+import { availability, uncachedAvailability } from './services/inventory/availability.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
 import { levelReader } from './services/inventory/level-reader.ts'
@@ -31,6 +32,7 @@ import type { Service } from './services/service.ts'
 import { timers } from './services/timers/timers.ts'
 import { webhooks } from './services/webhooks/webhooks.ts'
 import type { Backlog } from './storage/backlog.ts'
+import { databaseIdentity } from './storage/database-identity.ts'
 import { postgresStore } from './storage/ledger-store.ts'
 import { makeMonths } from './storage/months.ts'
 import { openPool, type Pool } from './storage/pool.ts'
@@ -76,7 +78,50 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const lookUpPool = pool('look-up', limits.database.lookUpPool)
   const backgroundPool = pool('background', limits.database.backgroundPool)
 
-  const items = catalog({ pool: lookUpPool, limits: { ...limits.catalog, reads: limits.reads }, onFault: onFault('catalog') })
+  const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
+  const bus = memoryBus()
+
+  /** What tells databases apart that share one Redis; known once we have started. */
+  let databaseName: string | undefined
+  const readLevels = levelReader({ pool: readPool, limits: limits.reads })
+  const fromWhere = {
+    memory: metrics.counter('availability_from_memory_total', 'Items whose availability was answered from the memory of the process.'),
+    shared: metrics.counter('availability_from_redis_total', 'Items whose availability was answered from Redis.'),
+    source: metrics.counter('availability_from_database_total', 'Items whose availability was asked of the database.'),
+    stale: metrics.counter('availability_stale_total', 'Items whose availability was answered as it was, because the database was away.'),
+  }
+  const redisFaults = metrics.counter('availability_redis_faults_total', 'Times that Redis failed the cache, and was left alone.')
+  const onCacheFault = onFault('availability in Redis')
+  const cached = () =>
+    availability({
+      readLevels,
+      limits: limits.cache,
+      // Another process may share a database that was named; one of our own is ours alone, and we know of all that is done to it.
+      ttlMs: config.database.url === undefined ? limits.cache.ttlMs : limits.cache.unheardTtlMs,
+      staleMs: config.cache.staleSeconds * 1_000,
+      shared: redis && {
+        redis,
+        prefix: () => databaseName && `holdfast:availability:${databaseName}:`,
+        onFault: (error) => {
+          redisFaults.add(1)
+          onCacheFault(error)
+        },
+      },
+      wait: sleep,
+      onAway: onFault('availability'),
+      onRead: (from, count) => {
+        if (count > 0) fromWhere[from].add(count)
+      },
+    })
+  const sellable = config.cache.isOn ? cached() : uncachedAvailability(readLevels)
+  metrics.gauge('availability_remembered', 'Items whose availability the process remembers.', sellable.size)
+
+  const items = catalog({
+    pool: lookUpPool,
+    limits: { ...limits.catalog, reads: limits.reads },
+    onFault: onFault('catalog'),
+    onChanged: (item, sequence) => sellable.changed([item], sequence),
+  })
 
   const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
@@ -87,6 +132,8 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     limits: limits.ledger,
     wait: sleep,
     soon: setImmediate,
+    onStood: sellable.changed,
+    onUnsure: sellable.unsure,
     onBatch: ({ requests }) => batchSizes.observe(requests),
     onFault: (error) => {
       reruns.add(1)
@@ -103,14 +150,14 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     registration: config.registration,
     onFault: onFault('identity'),
   })
-  const bus = memoryBus()
 
   const makeInventory = () =>
     inventory({
       ledger: stock,
       pool: readPool,
       catalog: items,
-      readLevels: levelReader({ pool: readPool, limits: limits.reads }),
+      readLevels,
+      readAvailability: sellable.read,
       newId: () => uuidV7() as Uuid, // made as one
       ttl: { defaultSeconds: config.holds.defaultTtlSeconds, longestSeconds: config.holds.maxTtlSeconds },
       nextExpiryLimits: limits.nextExpiry,
@@ -194,7 +241,6 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
 
   let ready = false
   const makeGateway = () => {
-    const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
     const memory = memoryCounter(limits.rateLimit)
     const rates = rateLimits({
       counter: redis === undefined ? memory : redisCounter({ redis, memory, awayMs: limits.rateLimit.redisAwayMs, onFault: onFault('rate limits') }),
@@ -235,6 +281,9 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   return {
     start: async () => {
       await makeMonths(backgroundPool, limits.timers.monthsAhead)
+      databaseName = await databaseIdentity(backgroundPool)
+      const stopListening = bus.overhear(sellable.listener)
+      parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
       parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
       for (const service of services) {
         await service.start()

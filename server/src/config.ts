@@ -54,6 +54,12 @@ export type Config = {
     /** Networks, as CIDRs, that webhooks may be sent to although they are not public. */
     readonly allowPrivate: readonly string[]
   }
+  readonly cache: {
+    /** Whether availability is answered from what was read a moment ago. */
+    readonly isOn: boolean
+    /** How long what was known goes on being answered, and who was known goes on being let in, while the database is away. 0: not at all. */
+    readonly staleSeconds: number
+  }
   readonly holds: { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number }
 }
 
@@ -114,6 +120,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     },
     secretKeys: oneOfTwo('HOLDFAST_SECRET_KEY', read('HOLDFAST_SECRET_KEY'), 'HOLDFAST_SECRET_KEY_FILE', read('HOLDFAST_SECRET_KEY_FILE')),
     webhooks: { allowHttp: need(read('HOLDFAST_WEBHOOKS_ALLOW_HTTP')), allowPrivate: read('HOLDFAST_WEBHOOKS_ALLOW_PRIVATE') ?? [] },
+    cache: { isOn: need(read('HOLDFAST_CACHE')), staleSeconds: need(read('HOLDFAST_STALE_SECONDS')) },
     holds: { defaultTtlSeconds: need(read('HOLDFAST_DEFAULT_TTL_SECONDS')), maxTtlSeconds: need(read('HOLDFAST_MAX_TTL_SECONDS')) },
   }
   if (config.holds.defaultTtlSeconds > config.holds.maxTtlSeconds) {
@@ -257,6 +264,9 @@ const variables = {
     },
     allowed: 'networks such as 10.1.0.0/16,fd00::/8',
   },
+  HOLDFAST_CACHE: { read: (text) => (text === 'on' ? true : text === 'off' ? false : undefined), allowed: 'on or off', otherwise: 'on' },
+  // A day: what was true yesterday is no answer to a buyer.
+  HOLDFAST_STALE_SECONDS: whole(0, 86_400, '3600'),
   HOLDFAST_DEFAULT_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '900'),
   HOLDFAST_MAX_TTL_SECONDS: whole(1, LONGEST_TTL_SECONDS, '604800'),
 } as const satisfies Record<string, Variable<unknown>> & Record<ReturnType<typeof urlVariable>, Variable<readonly string[]>>

@@ -275,6 +275,7 @@ const answered = (request: FastifyRequest, reply: FastifyReply, answer: Answer<u
   if (!answer.ok) return refuse(request, reply, answer.refusal, deps)
   if (deps.load.draining) reply.header('connection', 'close')
   if (answer.sequence !== undefined) reply.header('stock-sequence', answer.sequence)
+  if (answer.stale !== undefined) reply.header('warning', '110 - "Response is Stale"').header('age', answer.stale.ageSeconds)
   if (answer.session !== undefined) setSession(request, reply, answer.session)
   return reply.code(status).send(answer.body)
 }

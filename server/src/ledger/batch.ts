@@ -36,10 +36,14 @@ export type BatchDeps = {
   readonly thresholdsOf: (item: ItemNumber) => Thresholds
   /** Due holds expired at most for one command that is short, before it is decided again. */
   readonly dueLimit: number
+  readonly onStood?: OnStood | undefined
 }
 
+/** Told once a batch stands, before anybody is answered: the items whose levels it changed, and its last sequence. */
+export type OnStood = (items: ReadonlySet<ItemNumber>, sequence: number) => void
+
 /** Runs the requests as one transaction, in their order. Throws a Fault when it did not, or may not, stand. */
-export const runBatch = async (requests: readonly Request[], { store, thresholdsOf, dueLimit }: BatchDeps): Promise<(Outcome | Deferred)[]> => {
+export const runBatch = async (requests: readonly Request[], { store, thresholdsOf, dueLimit, onStood }: BatchDeps): Promise<(Outcome | Deferred)[]> => {
   const batch = await store.open(wantedBy(requests))
   try {
     const state = stateOf(batch, thresholdsOf)
@@ -47,12 +51,22 @@ export const runBatch = async (requests: readonly Request[], { store, thresholds
     const outcomes: (Pending | Deferred)[] = []
     const dueOf = dueLookup(batch, state, dueLimit)
     for (const request of requests) outcomes.push(await decideOne(request, batch, state, writing, dueOf))
-    const first = writing.isEmpty() ? (await batch.abandon(), 0) : await batch.commit(writing.changes())
+    const first = writing.isEmpty() ? (await batch.abandon(), 0) : await stand(writing.changes(), batch, onStood)
     return outcomes.map((outcome) => ('deferred' in outcome ? outcome : finished(outcome, first, batch.sequence)))
   } catch (error) {
     await batch.abandon()
     throw error
   }
+}
+
+const stand = async (changes: Changes, batch: Batch, onStood: OnStood | undefined): Promise<number> => {
+  const first = await batch.commit(changes)
+  if (onStood === undefined) return first
+  const items = new Set<ItemNumber>()
+  for (const level of changes.newLevels) items.add(level.item)
+  for (const { after } of changes.changedLevels) items.add(after.item)
+  if (items.size > 0) onStood(items, first + changes.told.length - 1)
+  return first
 }
 
 type Verdict = { readonly ok: true; readonly answer: DocumentAnswer } | { readonly ok: false; readonly rejection: LedgerRejection }

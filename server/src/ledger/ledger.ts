@@ -4,7 +4,7 @@ import type { ItemNumber, Uuid } from '../domain/ids.ts'
 import { levelKey, type Thresholds } from '../domain/level.ts'
 import { Fault } from '../storage/fault.ts'
 import type { LedgerStore } from '../storage/ledger-store.ts'
-import { runBatch, type LedgerRejection, type Outcome, type Request } from './batch.ts'
+import { runBatch, type LedgerRejection, type OnStood, type Outcome, type Request } from './batch.ts'
 
 export type LedgerLimits = {
   /** Requests that wait at most. One more is answered `overloaded`. */
@@ -32,6 +32,9 @@ export type LedgerDeps = {
   readonly soon: (callback: () => void) => void
   readonly onBatch?: (facts: { readonly requests: number; readonly attempts: number }) => void
   readonly onFault?: (fault: unknown) => void
+  readonly onStood?: OnStood
+  /** Told before the answers to requests whose commit had lost its answer: what it did, it did without a word to `onStood`. */
+  readonly onUnsure?: () => void
 }
 
 /**
@@ -68,7 +71,7 @@ type Waiting = {
   deferrals: number
 }
 
-export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFault }: LedgerDeps): Ledger => {
+export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFault, onStood, onUnsure }: LedgerDeps): Ledger => {
   let waiting: Waiting[] = []
   /** What is to be decided again, with the expiries it waits for: before everything else. */
   const again: Waiting[][] = []
@@ -78,7 +81,7 @@ export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFau
   let woken = false
   let stopped = false
   let idle: (() => void)[] = []
-  const deps = { store, thresholdsOf, dueLimit: limits.due }
+  const deps = { store, thresholdsOf, dueLimit: limits.due, onStood }
 
   const wake = () => {
     if (woken) return
@@ -151,6 +154,7 @@ export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFau
           deps,
         )
         onBatch?.({ requests: batch.length, attempts: attempt })
+        if (lost) onUnsure?.()
         answer(batch, outcomes)
         return
       } catch (error) {
@@ -165,6 +169,7 @@ export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFau
         // An unknown commit is no exception: run again, the batch waits for the locks of the lost one, and then finds the
         // keys if it stands. What has no key asks for what is so already.
         if (attempt >= limits.attempts) {
+          if (lost) onUnsure?.()
           // A check refuses what was decided: the rules let through what must not be. (A unique key is only a lost race.)
           if (error.sqlState === CHECK_VIOLATION) return batch[0]?.fail(new Error('the database refuses what was decided', { cause: error }))
           return notTaken(batch, lost || error.kind === 'unavailable' ? 'unavailable' : 'overloaded')

@@ -48,8 +48,17 @@ export type Refusal = {
 export type SessionChange = { readonly token: string; readonly maxAgeSeconds: number } | 'ended'
 
 export type Answer<Body> =
-  /** `sequence` becomes Stock-Sequence, `replayed` becomes Idempotent-Replayed. */
-  | { readonly ok: true; readonly body: Body; readonly sequence?: number; readonly replayed?: boolean; readonly session?: SessionChange }
+  | {
+      readonly ok: true
+      readonly body: Body
+      /** Becomes Stock-Sequence. */
+      readonly sequence?: number
+      /** Becomes Idempotent-Replayed. */
+      readonly replayed?: boolean
+      /** Becomes Warning and Age: nobody could be asked for anything newer. */
+      readonly stale?: { readonly ageSeconds: number }
+      readonly session?: SessionChange
+    }
   | { readonly ok: false; readonly refusal: Refusal; readonly replayed?: boolean }
 
 /** It was taken, and will be done once: answered 202. */

@@ -64,9 +64,11 @@ export type CatalogDeps = {
     readonly reads: { readonly keys: number; readonly inFlight: number }
   }
   readonly onFault: (error: unknown) => void
+  /** Told of items that have changed, here or elsewhere, with the sequence of the event that told of it. Not of new ones. */
+  readonly onChanged?: (item: ItemNumber, sequence: number) => void
 }
 
-export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
+export const catalog = ({ pool, limits, onFault, onChanged }: CatalogDeps): Catalog => {
   const skus = new LRUCache<string, CatalogItem>({ max: limits.items })
   const items = new LRUCache<ItemNumber, CatalogItem>({ max: limits.items })
   const codes = new Map<string, CatalogLocation>()
@@ -83,6 +85,10 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     skus.set(sku, item)
     items.set(number, item)
     return item
+  }
+  const itemChanged = (item: Item) => {
+    addItem(item)
+    if (item.version > 1) onChanged?.(item.number, item.sequence)
   }
   const addLocation = ({ number, code, status, priority, latitude, longitude, sequence }: Location) => {
     // Another process may have changed it since, and that may have been heard of already.
@@ -108,7 +114,7 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
       const changed = await itemsChangedAfter(pool, itemsSeen, limits.changes)
       for (const item of changed) {
         // Also those that are not remembered: one of them may be on its way here, as it was before.
-        addItem(item)
+        itemChanged(item)
         itemsSeen = Math.max(itemsSeen, item.sequence)
       }
       if (changed.length < limits.changes) return
@@ -164,7 +170,7 @@ export const catalog = ({ pool, limits, onFault }: CatalogDeps): Catalog => {
     // A look that is under way may have begun too early to see what is missing.
     lookAgain: () => (refreshing ?? Promise.resolve()).then(refreshOnce),
     candidates: () => ordered,
-    itemChanged: addItem,
+    itemChanged,
     locationChanged: addLocation,
   }
 }

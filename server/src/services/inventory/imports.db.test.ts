@@ -131,6 +131,7 @@ const imported = async (
     pool,
     catalog: items,
     readLevels: levelReader({ pool, limits: limits.reads }),
+    readAvailability: () => expect.unreachable('an import reads no availability'),
     newId,
     ttl: { defaultSeconds: 1, longestSeconds: 1 },
     nextExpiryLimits: limits.nextExpiry,

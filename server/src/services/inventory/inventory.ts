@@ -5,6 +5,7 @@ import type { Ledger } from '../../ledger/ledger.ts'
 import type { Pool } from '../../storage/pool.ts'
 import { guarded } from '../answer.ts'
 import type { Service } from '../service.ts'
+import type { ReadAvailability } from './availability.ts'
 import { named, type Catalog } from './catalog.ts'
 import { documentHandlers } from './documents.ts'
 import { eventHandlers } from './events.ts'
@@ -24,7 +25,10 @@ export type InventoryDeps = {
   readonly ledger: Ledger
   readonly pool: Pool
   readonly catalog: Catalog
+  /** As new as the ledger. */
   readonly readLevels: LevelReader
+  /** As it was read a moment ago. */
+  readonly readAvailability: ReadAvailability
   /** Ids of documents: UUIDv7, growing. */
   readonly newId: () => Uuid
   readonly ttl: { readonly defaultSeconds: number; readonly longestSeconds: number }

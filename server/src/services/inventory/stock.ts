@@ -1,26 +1,27 @@
 // What stands: levels, what can be sold, and the entries behind them.
 import { instant, type Instant } from '../../domain/instant.ts'
-import type { ItemNumber } from '../../domain/ids.ts'
-import { availableToSell, levelKey, places, type Place } from '../../domain/level.ts'
+import type { ItemNumber, LocationNumber } from '../../domain/ids.ts'
+import { levelKey, places, type Place } from '../../domain/level.ts'
 import { source } from '../../domain/sourcing.ts'
 import { summedByItem } from '../../domain/hold.ts'
 import { placeNumber } from '../../storage/codec.ts'
 import { documentIdsOfHold } from '../../storage/documents.ts'
 import { listEntries, type EntryFilter, type EntryPlace } from '../../storage/entries.ts'
 import { itemsByNumber } from '../../storage/items.ts'
-import { levelsAsOf, listLevels, type StoodLevel } from '../../storage/levels.ts'
+import { levelsAsOf, listLevels } from '../../storage/levels.ts'
 import { Refused, invalidCursor, iso, namedId, pageOf } from '../answer.ts'
 import type { Handlers } from '../service.ts'
+import type { AvailabilityRead, ItemAvailability, Sellable } from './availability.ts'
 import type { InventoryDeps } from './inventory.ts'
 import { namedDocument, namedItem, namedItems, namedLocation } from './named.ts'
 import { candidatesWithin, listed, reachOf, within, type Reach } from './reach.ts'
 import { entryId, renderEntry, renderItem, renderLevel, renderTotal, type WireItem } from './render.ts'
 
 export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels' | 'availability' | 'ledger_entries'> => {
-  const { catalog, pool, readLevels, wait } = deps
+  const { catalog, pool, readAvailability, readLevels, wait } = deps
 
   /** Reads until it is as new as was asked: at once on the primary, a moment later on what follows it. */
-  const fresh = async <Read extends { readonly sequence: number }>(minSequence: number | undefined, read: () => Promise<Read>): Promise<Read> => {
+  const fresh = async <Read extends { readonly sequence: number }>(minSequence: number | undefined, read: () => Read | Promise<Read>): Promise<Read> => {
     for (let attempt = 0; ; attempt += 1) {
       const found = await read()
       if (minSequence === undefined || found.sequence >= minSequence) return found
@@ -30,13 +31,13 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
     }
   }
   /** What the caller is shown of levels that were read for everybody at once. */
-  const shown = (reach: Reach, levels: readonly StoodLevel[]): readonly StoodLevel[] =>
+  const shown = <Level extends { readonly location: LocationNumber }>(reach: Reach, levels: readonly Level[]): readonly Level[] =>
     reach === null ? levels : levels.filter((level) => reach.has(level.location))
-  const availabilityOf = (sku: string, levels: readonly StoodLevel[], now: number) => {
-    const locations = levels.map((level) => ({
-      location: catalog.code(level.location),
-      available_to_sell: availableToSell(level),
-      level_version: level.version,
+  const availabilityOf = (sku: string, levels: readonly Sellable[], now: number, stale: boolean) => {
+    const locations = levels.map(({ location, sellable, version }) => ({
+      location: catalog.code(location),
+      available_to_sell: sellable,
+      level_version: version,
     }))
     return {
       object: 'availability' as const,
@@ -44,9 +45,10 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
       available_to_sell: locations.reduce((sum, location) => sum + location.available_to_sell, 0),
       locations,
       as_of: iso(now),
-      stale: false,
+      stale,
     }
   }
+  const staleness = ({ staleMs }: AvailabilityRead) => (staleMs === null ? {} : { stale: { ageSeconds: Math.floor(staleMs / 1_000) } })
 
   return {
     stock_levels: {
@@ -97,8 +99,10 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
       get: async ({ params, query }, { caller }) => {
         const item = await namedItem(catalog, params.sku)
         const reach = await reachOf(catalog, caller)
-        const { levels, sequence, now } = await fresh(query.min_sequence, () => readLevels([item.number]))
-        return { ok: true, body: availabilityOf(item.sku, shown(reach, levels), now), sequence }
+        const read = await fresh(query.min_sequence, () => readAvailability([item.number], query.min_sequence))
+        const { levels, now } = only(read.items)
+        const body = availabilityOf(item.sku, shown(reach, levels), now, read.staleMs !== null)
+        return { ok: true, body, sequence: read.sequence, ...staleness(read) }
       },
       check: async ({ body, query }, { caller }) => {
         if ((body.skus === undefined) === (body.lines === undefined))
@@ -107,12 +111,15 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
         const item = await namedItems(catalog, wanted, { archived: 'taken' })
         const skus = [...new Set(wanted.map((line) => line.sku))]
         const reach = await reachOf(catalog, caller)
-        const { levels: all, sequence, now } = await fresh(query.min_sequence, () => readLevels(skus.map(item)))
-        const levels = shown(reach, all)
-        const byItem = Map.groupBy(levels, (level) => level.item)
-        const data = skus.map((sku) => availabilityOf(sku, byItem.get(item(sku)) ?? [], now))
-        const common = { object: 'availability_list' as const, data, as_of: iso(now), stale: false }
-        if (body.lines === undefined) return { ok: true, body: common, sequence }
+        const numbers = skus.map(item)
+        const read = await fresh(query.min_sequence, () => readAvailability(numbers, query.min_sequence))
+        const { items, sequence } = read
+        const isStale = read.staleMs !== null
+        const seen = items.map(({ levels }) => shown(reach, levels))
+        const data = skus.map((sku, index) => availabilityOf(sku, seen[index] ?? [], items[index]?.now ?? 0, isStale))
+        const asOf = items.reduce((earliest, { now }) => Math.min(earliest, now), Number.POSITIVE_INFINITY)
+        const common = { object: 'availability_list' as const, data, as_of: iso(asOf), stale: isStale }
+        if (body.lines === undefined) return { ok: true, body: common, sequence, ...staleness(read) }
 
         const lines = []
         for (const { sku, quantity, location } of body.lines)
@@ -121,6 +128,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
             quantity,
             location: location === undefined ? null : within(reach, await namedLocation(catalog, location, { inactive: 'refused' })).number,
           })
+        const levels = seen.flatMap((own, index) => own.map(({ location, sellable }) => ({ item: numbers[index] as ItemNumber, location, sellable }))) // one for each
         const plan = planOf(lines, levels, candidatesWithin(reach, catalog.candidates()), body.strategy ?? 'priority', body.destination ?? null)
         const rendered = skus.map((sku) => {
           const part = plan.get(item(sku))
@@ -131,7 +139,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
             allocations: (part?.allocations ?? []).map(({ location, quantity }) => ({ location: catalog.code(location), quantity })),
           }
         })
-        return { ok: true, sequence, body: { ...common, fulfillable: rendered.every((line) => line.missing === 0), plan: rendered } }
+        return { ok: true, sequence, body: { ...common, fulfillable: rendered.every((line) => line.missing === 0), plan: rendered }, ...staleness(read) }
       },
     },
 
@@ -174,6 +182,12 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
   }
 }
 
+const only = (items: readonly ItemAvailability[]): ItemAvailability => {
+  const [item] = items
+  if (item === undefined) throw new Error('one item was asked for, and none was read')
+  return item
+}
+
 const FRESH_ATTEMPTS = 20
 const FRESH_WAIT_MS = 50
 
@@ -199,20 +213,20 @@ const entryPlace = (cursor: string): EntryPlace => {
 const LAST_NUMBER = 2_147_483_647
 const isPlace = (word: string | undefined): word is Place => places.some((place) => place === word)
 
-type WantedLine = { readonly item: ItemNumber; readonly quantity: number; readonly location: StoodLevel['location'] | null }
-type PlannedLine = { quantity: number; missing: number; allocations: { location: StoodLevel['location']; quantity: number }[] }
+type WantedLine = { readonly item: ItemNumber; readonly quantity: number; readonly location: LocationNumber | null }
+type PlannedLine = { quantity: number; missing: number; allocations: { location: LocationNumber; quantity: number }[] }
 
 /** Where lines would be taken from now, as a hold would take them: those that name a location first. */
 const planOf = (
   lines: readonly WantedLine[],
-  levels: readonly StoodLevel[],
+  levels: readonly { readonly item: ItemNumber; readonly location: LocationNumber; readonly sellable: number }[],
   candidates: Parameters<typeof source>[1],
   strategy: Parameters<typeof source>[3],
   destination: Parameters<typeof source>[4],
 ) => {
-  const left = new Map(levels.map((level) => [levelKey(level.item, level.location), availableToSell(level)]))
+  const left = new Map(levels.map(({ item, location, sellable }) => [levelKey(item, location), sellable]))
   const plan = new Map<ItemNumber, PlannedLine>()
-  const take = (item: ItemNumber, location: StoodLevel['location'], quantity: number) => {
+  const take = (item: ItemNumber, location: LocationNumber, quantity: number) => {
     left.set(levelKey(item, location), (left.get(levelKey(item, location)) ?? 0) - quantity)
     if (quantity > 0) plan.get(item)?.allocations.push({ location, quantity })
   }
