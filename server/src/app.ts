@@ -148,6 +148,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     lookUps: lookUpPool,
     limits: limits.identity,
     registration: config.registration,
+    staleMs: config.cache.staleSeconds * 1_000,
     onFault: onFault('identity'),
   })
 

@@ -175,6 +175,8 @@ export type IdentityLimits = {
   readonly unknownKeysCached: number
   /** Keys that wait to be looked up. They go together in one statement, so that made-up keys cannot use up the connections. */
   readonly lookups: number
+  /** A database that has not found a key by then is as good as away: while it hangs, nobody who was known waits for it. */
+  readonly lookUpMs: number
   /** `last_used_at` is told to the nearest minute and written off the requests' path. */
   readonly lastUsedMs: number
   /** Who did nothing for so long has gone and left the door open. */
@@ -212,6 +214,7 @@ const identity: IdentityLimits = {
   keysCached: 10_000,
   unknownKeysCached: 1_000,
   lookups: 1_000,
+  lookUpMs: 2_000,
   lastUsedMs: 60_000,
   sessionIdleMs: 30 * 60_000,
   sessionLifeMs: 12 * 3_600_000,

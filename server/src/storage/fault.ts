@@ -44,6 +44,12 @@ export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commi
   return undefined
 }
 
+/** Whether an error says that the database could not be asked. */
+export const isAway = (error: unknown): boolean => {
+  const kind = faultOf(error)?.kind
+  return kind === 'unavailable' || kind === 'unknown'
+}
+
 const codeOf = (error: unknown): string | undefined => {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined

@@ -32,7 +32,7 @@ const all = async (): Promise<ApiKey[]> => {
 }
 
 /** Identity with a clock that is set by hand, and a count of what it asks the database. */
-const watched = (on: Pool = pool) => {
+const watched = (on: Pool = pool, { staleMs = 0, changes = {} }: { readonly staleMs?: number; readonly changes?: Partial<typeof limits.identity> } = {}) => {
   let ms = 0
   let asked = 0
   const counting = { query: (...args: unknown[]) => ((asked += 1), (on.query as (...all: unknown[]) => unknown)(...args)) } as unknown as Pool // only query is used
@@ -41,11 +41,22 @@ const watched = (on: Pool = pool) => {
     pool,
     lookUps: counting,
     registration: true,
-    limits: limits.identity,
+    limits: { ...limits.identity, ...changes },
+    staleMs,
     onFault: (error) => void faults.push(error),
     now: () => ms,
   })
   return { who, faults, pass: (by: number) => void (ms += by), asked: () => asked }
+}
+
+/** A database that goes and comes. */
+const moodyPool = () => {
+  let mood: 'here' | 'away' | 'hung' = 'here'
+  const query = (...args: unknown[]) => {
+    if (mood === 'hung') return new Promise(() => undefined)
+    return mood === 'away' ? Promise.reject(new Error('Connection terminated')) : (pool.query as (...all: unknown[]) => unknown)(...args)
+  }
+  return { moody: { query } as unknown as Pool, goes: (to: typeof mood) => void (mood = to) } // only query is used
 }
 
 describe('the first start', () => {
@@ -188,18 +199,103 @@ describe('who is asking', () => {
 
   test('a database that is away is no wrong key, and a known key goes on for its seconds', async () => {
     const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
-    let isAway = false
-    const moody = {
-      query: (...args: unknown[]) => (isAway ? Promise.reject(new Error('Connection terminated')) : (pool.query as (...all: unknown[]) => unknown)(...args)),
-    } as unknown as Pool // only query is used
+    const { moody, goes } = moodyPool()
     const { who, pass, faults } = watched(moody)
     await who.identify(key)
-    isAway = true
+    goes('away')
     pass(4_000)
     for (let n = 0; n < 100; n += 1) expect(who.identify(key)).toMatchObject({ principal: id })
     await expect.poll(() => faults).toHaveLength(1)
     pass(1_000)
     await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+  })
+
+  describe('while the database is away', () => {
+    const HOUR = 3_600_000
+
+    test('is who they were known to be, for as long as an operator has said', async () => {
+      const { key, id } = await createKey(pool, { name: 'Till', scopes: ['stock:read'] })
+      const { moody, goes } = moodyPool()
+      const { who, pass, faults, asked } = watched(moody, { staleMs: HOUR })
+      await who.identify(key)
+      goes('away')
+      pass(10_000)
+      expect(await who.identify(key)).toMatchObject({ principal: id })
+      // From now on nobody waits, and one request in half a second finds out for all.
+      const before = asked()
+      for (let n = 0; n < 100; n += 1) expect(who.identify(key)).toMatchObject({ principal: id })
+      pass(limits.identity.keyRetryMs)
+      for (let n = 0; n < 100; n += 1) expect(who.identify(key)).toMatchObject({ principal: id })
+      await expect.poll(asked).toBeGreaterThan(before)
+      expect(asked()).toBeLessThanOrEqual(before + 2)
+      expect(faults).toHaveLength(1)
+      pass(HOUR)
+      await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+    })
+
+    test('nobody becomes known by it, and nobody who was refused comes back', async () => {
+      const [gone, never] = [await createKey(pool, { name: 'Gone', scopes: [] }), await createKey(pool, { name: 'Never asked', scopes: [] })]
+      const { moody, goes } = moodyPool()
+      const { who, pass } = watched(moody, { staleMs: HOUR })
+      await who.identify(gone.key)
+      await revokeKey(pool, gone.id)
+      pass(5_000)
+      expect(await who.identify(gone.key)).toBeUndefined()
+      goes('away')
+      pass(1_000)
+      expect(await who.identify(gone.key)).toBeUndefined()
+      pass(10_000)
+      await expect(who.identify(gone.key)).rejects.toThrow('Connection terminated')
+      await expect(who.identify(never.key)).rejects.toThrow('Connection terminated')
+    })
+
+    test('a key that was revoked meanwhile is refused when it is back', async () => {
+      const { key, id } = await createKey(pool, { name: 'Till', scopes: [] })
+      const { moody, goes } = moodyPool()
+      const { who, pass } = watched(moody, { staleMs: HOUR })
+      await who.identify(key)
+      goes('away')
+      pass(10_000)
+      expect(await who.identify(key)).toBeDefined()
+      await revokeKey(pool, id)
+      goes('here')
+      pass(limits.identity.keyRetryMs)
+      await expect.poll(async () => who.identify(key)).toBeUndefined()
+    })
+
+    test('a key that has an end has it then, too', async () => {
+      const { key } = await createKey(pool, { name: 'Brief', scopes: [], expiresInSeconds: 60 })
+      const { moody, goes } = moodyPool()
+      const { who, pass } = watched(moody, { staleMs: HOUR })
+      await who.identify(key)
+      goes('away')
+      pass(50_000)
+      expect(await who.identify(key)).toBeDefined()
+      pass(10_000)
+      await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+    })
+
+    test('a database that hangs keeps nobody waiting for long', async () => {
+      const { key, id } = await createKey(pool, { name: 'Till', scopes: [] })
+      const { moody, goes } = moodyPool()
+      const { who, pass } = watched(moody, { staleMs: HOUR, changes: { lookUpMs: 10 } })
+      await who.identify(key)
+      goes('hung')
+      pass(10_000)
+      expect(await who.identify(key)).toMatchObject({ principal: id })
+      expect(who.identify(key)).toMatchObject({ principal: id })
+    })
+
+    test('an operator who has said not at all is obeyed', async () => {
+      const { key } = await createKey(pool, { name: 'Till', scopes: [] })
+      const { moody, goes } = moodyPool()
+      const { who, pass } = watched(moody)
+      await who.identify(key)
+      goes('away')
+      pass(10_000)
+      await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+      await expect(who.identify(key)).rejects.toThrow('Connection terminated')
+    })
   })
 
   test('when a key was last used is written now and then, not with every request', async () => {
@@ -268,11 +364,24 @@ describe('the session of somebody', () => {
     expect(session).toBeDefined()
   })
 
+  test('goes on while the database is away, but never longer than somebody may be idle', async () => {
+    await signedIn()
+    await pool.query("update sessions set expires_at = now() + interval '10 hours'")
+    const { moody, goes } = moodyPool()
+    const { who, pass } = watched(moody, { staleMs: 12 * 3_600_000 })
+    await who.identifySession(TOKEN)
+    goes('away')
+    pass(limits.identity.sessionIdleMs - 1)
+    expect(await who.identifySession(TOKEN)).toBeDefined()
+    pass(1)
+    await expect(who.identifySession(TOKEN)).rejects.toThrow('Connection terminated')
+  })
+
   test('that has run out is forgotten, with the tries of long ago', async () => {
     await signedIn()
     await pool.query("insert into attempts (subject, latest_at) values (sha256('old'), now() - interval '2 hours'), (sha256('new'), now())")
     const quick = { ...limits.identity, lastUsedMs: 20 }
-    const who = identity({ pool, lookUps: pool, registration: true, limits: quick, onFault: (error) => expect.unreachable(String(error)) })
+    const who = identity({ pool, lookUps: pool, registration: true, limits: quick, staleMs: 0, onFault: (error) => expect.unreachable(String(error)) })
     await who.start()
     await expect.poll(async () => (await pool.query('select from attempts')).rowCount).toBe(1)
     expect((await pool.query('select from sessions')).rowCount).toBe(1)

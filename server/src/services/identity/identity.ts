@@ -41,6 +41,8 @@ export type IdentityDeps = {
   readonly limits: IdentityLimits
   /** May anybody become a shopper? */
   readonly registration: boolean
+  /** How long who was known goes on being known while the database is away. */
+  readonly staleMs: number
   /** Told when the time of last use could not be written, or a key could not be asked for again. Nobody waits for either. */
   readonly onFault: (error: unknown) => void
   /** Milliseconds that only grow. Tests have their own. */
@@ -58,13 +60,23 @@ export type Identity = Service<'identity'> & {
   forget(): void
 }
 
-export const identity = ({ pool, lookUps, limits, registration, onFault, now = () => performance.now(), passwords }: IdentityDeps): Identity => {
-  const keys = recall<LiveKey>({ looksRight: looksLikeApiKey, lookUp: (digests) => liveKeys(lookUps, digests), toCaller: callerOfKey, limits, onFault, now })
+export const identity = ({ pool, lookUps, limits, registration, staleMs, onFault, now = () => performance.now(), passwords }: IdentityDeps): Identity => {
+  const keys = recall<LiveKey>({
+    looksRight: looksLikeApiKey,
+    lookUp: (digests) => liveKeys(lookUps, digests),
+    toCaller: callerOfKey,
+    limits,
+    staleMs,
+    onFault,
+    now,
+  })
   const sessions = recall<LiveSession>({
     looksRight: (token) => tokenShape.test(token),
     lookUp: (digests) => liveSessions(lookUps, digests, { idleMs: limits.sessionIdleMs, seenMs: limits.lastUsedMs }),
     toCaller: callerOfSession,
     limits,
+    // That somebody is still there cannot be written meanwhile: whoever has gone must not stay signed in for longer than otherwise.
+    staleMs: Math.min(staleMs, limits.sessionIdleMs),
     onFault,
     now,
   })

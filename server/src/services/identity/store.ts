@@ -28,7 +28,7 @@ export type NewKey = {
   readonly rateLimit?: RateLimit
   readonly expiresInSeconds?: number | null | undefined
 }
-export type LiveKey = Pick<KeyRow, 'id' | 'principal' | 'scopes' | 'locations' | 'rate_limit'> & { readonly digest: Buffer }
+export type LiveKey = Pick<KeyRow, 'id' | 'principal' | 'scopes' | 'locations' | 'rate_limit'> & { readonly digest: Buffer; readonly lives_ms: number | null }
 
 const keyColumns = 'k.id, k.principal, k.name, k.scopes, k.locations, k.rate_limit, k.created_at, k.expires_at, k.revoked_at, k.last_used_at'
 
@@ -37,7 +37,7 @@ export const liveKeys = (pool: Pool, digests: readonly Buffer[]): Promise<LiveKe
   rows<LiveKey>(
     pool,
     `
-    select k.id, k.digest, k.principal, k.scopes, k.locations, k.rate_limit
+    select k.id, k.digest, k.principal, k.scopes, k.locations, k.rate_limit, (extract(epoch from k.expires_at - now()) * 1000)::float8 as lives_ms
       from api_keys as k
      where k.digest = any($1)
        and k.revoked_at is null
@@ -286,7 +286,12 @@ export type NewSession = {
   readonly address: string
   readonly userAgent: string | null
 }
-export type LiveSession = Pick<UserRow, 'role' | 'locations'> & { readonly id: string; readonly digest: Buffer; readonly user_id: string }
+export type LiveSession = Pick<UserRow, 'role' | 'locations'> & {
+  readonly id: string
+  readonly digest: Buffer
+  readonly lives_ms: number | null
+  readonly user_id: string
+}
 
 /** A session, and no more of one user than so many: the oldest make room. */
 export const insertSession = async (connection: Connection, { id, user, digest, lifeMs, address, userAgent }: NewSession, most: number): Promise<void> => {
@@ -320,7 +325,7 @@ export const liveSessions = (
     pool,
     `
     with live as (
-      select s.id, s.digest, s.user_id, u.role, u.locations, s.last_seen_at
+      select s.id, s.digest, s.user_id, u.role, u.locations, s.last_seen_at, (extract(epoch from s.expires_at - now()) * 1000)::float8 as lives_ms
         from sessions as s
         join users as u on u.id = s.user_id
        where s.digest = any($1)
@@ -334,7 +339,7 @@ export const liveSessions = (
                         from sessions as old
                        where old.id in (select live.id from live where live.last_seen_at < now() - make_interval(secs => $3::float8 / 1000))
                          for update skip locked))
-    select live.id, live.digest, live.user_id, live.role, live.locations from live`,
+    select live.id, live.digest, live.user_id, live.role, live.locations, live.lives_ms from live`,
     [digests, idleMs, seenMs],
   )
 

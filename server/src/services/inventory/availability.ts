@@ -9,7 +9,7 @@ import { availableToSell } from '../../domain/level.ts'
 import type { Listener } from '../../messaging/bus.ts'
 import type { CacheLimits } from '../../platform/limits.ts'
 import type { Redis } from '../../platform/redis.ts'
-import { faultOf } from '../../storage/fault.ts'
+import { isAway } from '../../storage/fault.ts'
 import type { LevelsRead } from '../../storage/levels.ts'
 import type { LevelReader } from './level-reader.ts'
 import { isOfStock, itemsOfEvent } from './render.ts'
@@ -125,11 +125,6 @@ const snapshotsOf = (items: readonly ItemNumber[], { levels, sequence, now }: Le
     now,
     levels: (byItem.get(item) ?? []).map((level) => ({ location: level.location, sellable: availableToSell(level), version: level.version })),
   }))
-}
-
-const isAway = (error: unknown): boolean => {
-  const kind = faultOf(error)?.kind
-  return kind === 'unavailable' || kind === 'unknown'
 }
 
 /** Numbers only: `[now, [[location, sellable, version], …]]`. */
