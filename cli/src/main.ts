@@ -9,6 +9,7 @@ import { addItemCommands } from './commands/item.ts'
 import { addLocationCommands } from './commands/location.ts'
 import { addServerCommands } from './commands/server.ts'
 import { addStockCommands } from './commands/stock.ts'
+import { addStatusCommand } from './commands/status.ts'
 import { addUserCommands } from './commands/user.ts'
 import { addTransferCommands } from './commands/transfer.ts'
 import { addWebhookCommands } from './commands/webhook.ts'
@@ -25,7 +26,7 @@ const program = new Command('holdfast')
     `
 Exit codes:
   0  done
-  1  a defect, or an answer nobody foresaw
+  1  a defect, or an answer nobody foresaw; of status, something is down
   2  wrong usage: nothing was sent
   3  refused by the server, for instance not enough stock; of an import, at least one row
   4  the server cannot be reached or cannot answer now: worth another try`,
@@ -43,6 +44,7 @@ addLocationCommands(program)
 addUserCommands(program)
 addApiKeyCommands(program)
 addAuditCommands(program)
+addStatusCommand(program)
 addWebhookCommands(program)
 
 // Whoever reads our answer may have seen enough, as `head` has; that is no fault.

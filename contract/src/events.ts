@@ -40,6 +40,8 @@ export const eventTypes = [
   'webhook_endpoint.deleted',
   'integrity.verified',
   'integrity.violated',
+  'service.down',
+  'service.up',
 ] as const
 
 export const event = Type.Object({

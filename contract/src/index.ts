@@ -11,6 +11,7 @@ import { importItems, imports } from './imports.ts'
 import { items } from './items.ts'
 import { locations } from './locations.ts'
 import type { Operation } from './operation.ts'
+import { integrities, statuses } from './status.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 import { transfers } from './transfers.ts'
 import { users } from './users.ts'
@@ -38,6 +39,8 @@ export const operations = {
   audit_log: auditLog,
   webhook_endpoints: webhookEndpoints,
   webhook_deliveries: webhookDeliveries,
+  status: statuses,
+  integrity: integrities,
 }
 export type Operations = typeof operations
 
@@ -63,4 +66,5 @@ export { caller, session } from './auth.ts'
 export { user } from './users.ts'
 export { apiKey } from './api-keys.ts'
 export { auditEntry } from './audit-log.ts'
+export { component, componentKinds, integrity, partStates, status } from './status.ts'
 export { deliveryStatus, endpointStatus, eventPatterns, webhookAttempt, webhookDelivery, webhookEndpoint } from './webhooks.ts'

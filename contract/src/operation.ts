@@ -11,7 +11,7 @@ export type Operation = {
   /** With parameters in braces: `/v1/holds/{id}/execute`. */
   readonly path: string
   /** The role that answers it. */
-  readonly service: 'inventory' | 'identity' | 'webhooks'
+  readonly service: 'inventory' | 'identity' | 'webhooks' | 'monitor'
   /**
    * What the caller needs. `anyone` needs no credentials; `caller` needs to be known, by a key or a session, and no more;
    * `person` needs to be signed in, whatever their role.

@@ -13,10 +13,11 @@ export const scopes = [
   'users:manage',
   'keys:manage',
   'audit:read',
+  'status:read',
 ] as const
 export type Scope = (typeof scopes)[number]
 
-const viewer = ['items:read', 'availability:read', 'stock:read', 'holds:read'] as const
+const viewer = ['items:read', 'availability:read', 'stock:read', 'holds:read', 'status:read'] as const
 const operator = [...viewer, 'stock:adjust', 'holds:write'] as const
 const manager = [...operator, 'items:write', 'stock:approve', 'webhooks:manage'] as const
 

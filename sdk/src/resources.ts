@@ -41,6 +41,7 @@ import type {
   ImportFilter,
   InboundShipment,
   InboundShipmentFilter,
+  Integrity,
   Item,
   ItemFilter,
   ItemStock,
@@ -67,6 +68,7 @@ import type {
   SetPassword,
   Shipment,
   ShipmentFilter,
+  Status,
   StockEvent,
   StockLevel,
   StockLevelFilter,
@@ -89,6 +91,8 @@ import type {
 
 /** The server waits for the receiver, as long as it does for any attempt, and then a little. */
 const TEST_TIMEOUT_MS = 20_000
+/** The server waits ten seconds for it. */
+const VERIFY_TIMEOUT_MS = 15_000
 
 export function resources(transport: Transport) {
   const { send } = transport
@@ -749,6 +753,35 @@ export function resources(transport: Transport) {
        * for await (const entry of stock.auditLog.list({ action: 'api_key.created' })) console.log(entry.actor, entry.subject.id, entry.changes)
        */
       list: (filter?: AuditFilter, options?: CallOptions): Listing<AuditEntry> => list('/v1/audit_log', filter, options),
+    },
+
+    /** What is up and what is down. */
+    status: {
+      /**
+       * Reads how every component does, and what that means for users.
+       * @example
+       * const { state, functions } = await stock.status.get()
+       * for (const { name, means } of functions) if (means !== null) console.log(name, means)
+       */
+      get: (options?: CallOptions): Promise<Status> => send({ method: 'GET', path: '/v1/status' }, options),
+    },
+
+    /** Whether the books agree. */
+    integrity: {
+      /**
+       * Reads what the last verification found.
+       * @example
+       * const { state, verifiedAt, violations } = await stock.integrity.get()
+       */
+      get: (options?: CallOptions): Promise<Integrity> => send({ method: 'GET', path: '/v1/integrity' }, options),
+
+      /**
+       * Verifies now. Where that takes long it is refused as `overloaded` and goes on by itself; `get` tells what it found.
+       * @example
+       * const { violations } = await stock.integrity.verify()
+       */
+      verify: (options?: CallOptions): Promise<Integrity> =>
+        send({ method: 'POST', path: '/v1/integrity/verify', body: {} }, { timeoutMs: VERIFY_TIMEOUT_MS, ...options }),
     },
 
     /** Urls that are told of events. What they are told is verified with `verifyWebhook`. */

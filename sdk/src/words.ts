@@ -38,6 +38,8 @@ export type Session = Row<Operations['auth']['list_sessions']>
 export type SessionsEnded = Answer<Operations['auth']['logout']>
 export type User = Answer<Operations['users']['get']>
 export type ApiKey = Answer<Operations['api_keys']['get']>
+export type Status = Answer<Operations['status']['get']>
+export type Integrity = Answer<Operations['integrity']['get']>
 export type AuditEntry = Row<Operations['audit_log']['list']>
 
 export type CreateItem = Body<Operations['items']['create']>

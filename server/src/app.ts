@@ -20,13 +20,16 @@ import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
 import { openRedis, type Redis } from './platform/redis.ts'
 import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
-import { rolesElsewhere, urlVariable, type Role } from './roles.ts'
+import { allRoles, rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { availability, uncachedAvailability } from './services/inventory/availability.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
 import { levelReader } from './services/inventory/level-reader.ts'
+import { askOverHttp } from './services/monitor/ask-over-http.ts'
+import { monitor } from './services/monitor/monitor.ts'
+import type { Probe } from './services/monitor/probe.ts'
 import { relay } from './services/relay/relay.ts'
 import type { Service } from './services/service.ts'
 import { timers } from './services/timers/timers.ts'
@@ -52,7 +55,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const onFault = (part: string) => sparingly((error, before) => log.warn({ err: error, part, ...timesBefore(before) }, 'something failed and is tried again'))
   const has = (...some: readonly Role[]): boolean => some.some((role) => roles.has(role))
 
-  const pool = (name: string, size: number, options: { readonly pipeline?: boolean } = {}): Pool => {
+  const pool = (name: string, size: number, options: { readonly pipeline?: boolean; readonly statementTimeoutMs?: number } = {}): Pool => {
     const opened = openPool({
       url: databaseUrl,
       size,
@@ -78,7 +81,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const lookUpPool = pool('look-up', limits.database.lookUpPool)
   const backgroundPool = pool('background', limits.database.backgroundPool)
 
-  const redis = config.redisUrl === undefined ? undefined : openRedisAt(config.redisUrl)
+  const redis = config.redisUrl === undefined || !has('gateway', 'inventory', 'monitor') ? undefined : openRedisAt(config.redisUrl)
   const bus = memoryBus()
 
   /** What tells databases apart that share one Redis; known once we have started. */
@@ -205,6 +208,36 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       onFault: onFault('timers'),
     })
   }
+  /** Every process of every role that is known here: this one, and those whose addresses were said. */
+  const probes = (): readonly Probe[] =>
+    allRoles.flatMap((role) => [
+      ...(has(role) ? [{ role, where: 'this process', ask: async () => statesOf(roles, services) }] : []),
+      ...(serviceKey === undefined ? [] : urls[role].map((url) => ({ role, where: url, ask: askOverHttp(url, serviceKey) }))),
+    ])
+  const makeMonitor = () => {
+    /** Nothing until this process has verified the books. */
+    let violations: number | undefined
+    const watching = monitor({
+      probes: probes(),
+      pool: pool('monitor', limits.monitor.pool, { statementTimeoutMs: limits.monitor.statementMs }),
+      verifyPool: pool('verify', limits.monitor.verification.pool, { statementTimeoutMs: limits.monitor.verification.statementMs }),
+      redis,
+      rabbitmq: config.rabbitmqManagementUrl === undefined ? undefined : { url: config.rabbitmqManagementUrl, prefix: 'holdfast' },
+      limits: limits.monitor,
+      onFault: onFault('monitor'),
+      onVerified: (verification) => void (violations = verification.violations.length),
+    })
+    metrics.gauges('component_state', 'How each component does, as the monitor sees it: 0 up, 1 degraded, 2 down.', 'component', () =>
+      watching.standing().map(({ name, state }): [string, number] => [name, { up: 0, degraded: 1, down: 2 }[state]]),
+    )
+    metrics.gauge(
+      'verification_violations',
+      'Places where the books do not agree, as the last verification of this process found.',
+      () => violations ?? Number.NaN,
+    )
+    return watching
+  }
+  const { serviceKey, urls } = config.inside
   /** What runs here, in the order in which it starts. */
   const services: readonly Service[] = [
     ...(has('identity', 'gateway') ? [who] : []),
@@ -213,9 +246,9 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     ...(has('webhooks') ? [makeWebhooks()] : []),
     ...(has('relay') ? [relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') })] : []),
     ...(has('timers') ? [makeTimers()] : []),
+    ...(has('monitor') ? [makeMonitor()] : []),
   ]
 
-  const { serviceKey, urls } = config.inside
   const remotes = new Map<Operation['service'], RemoteRole>()
   for (const role of rolesElsewhere(roles)) {
     if (urls[role].length === 0 || serviceKey === undefined)

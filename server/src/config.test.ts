@@ -66,6 +66,7 @@ describe('configuration', () => {
     ],
     ['HOLDFAST_TRUSTED_PROXIES', ['*', 'nginx', '10.0.0.0/33', '0.0.0.0/0', '10.0.0.0/8/8', 'fd00::/129', 'true', '1']],
     ['REDIS_URL', ['localhost:6379', 'http://redis']],
+    ['HOLDFAST_RABBITMQ_MANAGEMENT_URL', ['localhost:15672', 'amqp://rabbit:15672']],
   ])('%s is not guessed at', (name, wrong) => {
     for (const text of wrong) expect(problemsOf({ [name]: text }), text).toHaveLength(1)
   })

@@ -37,6 +37,8 @@ export type Config = {
   readonly log: { readonly level: LogLevel; /** One line for every request, instead of only those that failed or were slow. */ readonly requests: boolean }
   /** Counts requests for several processes together; without it, each counts its own. */
   readonly redisUrl: string | undefined
+  /** Where RabbitMQ tells the monitor of its queues. */
+  readonly rabbitmqManagementUrl: string | undefined
   readonly edge: {
     /** For keys that have no rate of their own, and for people. */
     readonly rate: Rate
@@ -112,6 +114,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     registration: need(read('HOLDFAST_REGISTRATION')),
     log: { level: need(read('HOLDFAST_LOG_LEVEL')), requests: need(read('HOLDFAST_LOG_REQUESTS')) },
     redisUrl: read('REDIS_URL'),
+    rabbitmqManagementUrl: read('HOLDFAST_RABBITMQ_MANAGEMENT_URL'),
     edge: {
       rate: need(read('HOLDFAST_RATE_LIMIT')),
       addressRate: need(read('HOLDFAST_ADDRESS_RATE_LIMIT')),
@@ -221,6 +224,7 @@ const variables = {
   HOLDFAST_WEBHOOKS_URL: insideUrls,
   HOLDFAST_RELAY_URL: insideUrls,
   HOLDFAST_TIMERS_URL: insideUrls,
+  HOLDFAST_MONITOR_URL: insideUrls,
   HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
   DATABASE_URL: {
     read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined),
@@ -240,6 +244,11 @@ const variables = {
   HOLDFAST_REGISTRATION: yesOrNo('true'),
   HOLDFAST_LOG_LEVEL: { read: (text) => logLevels.find((level) => level === text), allowed: logLevels.join(', '), otherwise: 'info' },
   HOLDFAST_LOG_REQUESTS: yesOrNo('false'),
+  HOLDFAST_RABBITMQ_MANAGEMENT_URL: {
+    read: (text) => (/^https?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined),
+    allowed: 'http://user:password@host:15672, with the virtual host as its path',
+    secret: true,
+  },
   REDIS_URL: { read: (text) => (/^rediss?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'redis://user:password@host:port/database', secret: true },
   HOLDFAST_RATE_LIMIT: rate('1000/1s'),
   HOLDFAST_ADDRESS_RATE_LIMIT: rate('100/1s'),

@@ -1,7 +1,7 @@
 // The roles of the program. One process runs all of them, or each its own, or anything between.
 import type { Operation } from '@holdfast/contract'
 
-export const allRoles = ['gateway', 'identity', 'inventory', 'webhooks', 'relay', 'timers'] as const
+export const allRoles = ['gateway', 'identity', 'inventory', 'webhooks', 'relay', 'timers', 'monitor'] as const
 export type Role = (typeof allRoles)[number]
 
 /** The roles that `serve` was given, with commas or blanks between them; nothing means all. Throws a sentence when one is none. */
@@ -15,12 +15,14 @@ export const rolesOf = (words: readonly string[]): ReadonlySet<Role> => {
 
 /** Whom a role asks, besides itself. */
 const asks: Readonly<Record<Role, readonly Operation['service'][]>> = {
-  gateway: ['identity', 'inventory', 'webhooks'],
+  gateway: ['identity', 'inventory', 'webhooks', 'monitor'],
   identity: [],
   inventory: [],
   webhooks: ['inventory'],
   relay: [],
   timers: [],
+  // It asks everybody how they do, and needs nobody for that.
+  monitor: [],
 }
 
 /** The roles that must be reached elsewhere, because these ask them and do not run here. */
@@ -35,5 +37,6 @@ const urlVariables = {
   webhooks: 'HOLDFAST_WEBHOOKS_URL',
   relay: 'HOLDFAST_RELAY_URL',
   timers: 'HOLDFAST_TIMERS_URL',
+  monitor: 'HOLDFAST_MONITOR_URL',
 } as const satisfies Record<Role, string>
 export const urlVariable = <R extends Role>(role: R): (typeof urlVariables)[R] => urlVariables[role]

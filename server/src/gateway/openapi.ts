@@ -157,6 +157,8 @@ export const tagTexts: Readonly<Record<string, string>> = {
   audit_log: 'Who did what to users, keys and sessions, from where.',
   webhook_endpoints: 'Urls that are told of events, each with a secret of its own.',
   webhook_deliveries: 'What became of telling them: one event for one endpoint, with its attempts.',
+  status: 'What is up and what is down, and what that means for users.',
+  integrity: 'Whether the books agree.',
 }
 
 const farewellDescriptions: Json = {

@@ -6,7 +6,8 @@ export type { Verified }
 export { ruleCount }
 
 /** Online: one snapshot, beside whatever else goes on. `pool` must have no limit on the time of a statement. */
-export const verify = (pool: Pool, onRule: (name: string, violations: number) => void = () => undefined): Promise<Verified> => verifyLedger(pool, onRule)
+export const verify = (pool: Pool, onRule: (name: string, violations: number) => void = () => undefined, signal?: AbortSignal): Promise<Verified> =>
+  verifyLedger(pool, onRule, signal)
 
 /** Writers wait while the levels are made anew. */
 export const rebuild = (pool: Pool): Promise<{ levels: number; changed: number }> => transaction(pool, rebuildLevels)

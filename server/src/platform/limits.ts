@@ -485,7 +485,36 @@ const cache: CacheLimits = {
   probeMs: 500,
 }
 
+/** Asked every five seconds, and once more at once when something has changed, a death is known within ten: 5 s + 2 s + 0.5 s + 2 s. */
+const monitor = {
+  lookMs: 5_000,
+  /** Longer than any process that is well takes to say so. */
+  askMs: 2_000,
+  againMs: 500,
+  /** Changes that are kept while the database is away and nobody can be told: a day of a database that goes every half hour. */
+  changes: 100,
+  /** Looks, and a statement that tells. Ended by the server sooner than the look gives up. */
+  pool: 5,
+  statementMs: 1_500,
+  looks: { idleSeconds: 60, blockedSeconds: 5, standbyLagSeconds: 30, outboxLateSeconds: 10, outboxStuckSeconds: 60 },
+  rabbit: { depth: 10_000, queues: 500, answerBytes: 4_194_304 },
+  verification: {
+    /** Every 15 minutes, but at most a tenth of the time: it reads all there is, and while it does, nothing that was deleted can be tidied up. */
+    everyMs: 15 * 60_000,
+    share: 0.1,
+    /** One of its questions. A ledger with a hundred million entries is answered in less. */
+    statementMs: 10 * 60_000,
+    /** Whoever asks for one waits as long, and then reads what was found later. */
+    waitMs: 10_000,
+    /** One that runs, and one connection that ends it. */
+    pool: 2,
+    /** How often it is looked whether one is due. */
+    pollMs: 5_000,
+  },
+} as const
+
 export const limits = {
+  monitor,
   memory,
   log,
   gateway,

@@ -5,6 +5,8 @@ export type Loop = {
   /** The next step comes at once, without the wait before it. */
   wake(): void
   stop(): Promise<void>
+  /** Why the last step failed; null when it did not. */
+  failing(): string | null
 }
 
 /** @param step  answers how many milliseconds to wait before the next one */
@@ -12,6 +14,7 @@ export const loop = ({ step, onFault, afterFaultMs }: { step: () => Promise<numb
   let running: Promise<void> | undefined
   let stopped = false
   let woken = false
+  let failing: string | null = null
   let endWait: (() => void) | undefined
 
   const wait = (ms: number) =>
@@ -32,7 +35,9 @@ export const loop = ({ step, onFault, afterFaultMs }: { step: () => Promise<numb
       woken = false
       try {
         waitMs = await step()
+        failing = null
       } catch (error) {
+        failing = error instanceof Error ? error.message : String(error)
         onFault(error)
         waitMs = afterFaultMs
         // Whoever wakes it again and again must not make it fail again and again.
@@ -49,5 +54,15 @@ export const loop = ({ step, onFault, afterFaultMs }: { step: () => Promise<numb
       wake()
       await running
     },
+    failing: () => failing,
   }
+}
+
+/** How a part does that is made of loops, each by what it is for: degraded while the last step of one of them failed. */
+export const stateOf = (loops: Readonly<Record<string, Pick<Loop, 'failing'>>>): { readonly state: 'up' | 'degraded'; readonly why: string | null } => {
+  const failing = Object.entries(loops).flatMap(([what, loop]) => {
+    const why = loop.failing()
+    return why === null ? [] : [`${what}: ${why}`]
+  })
+  return failing.length === 0 ? { state: 'up', why: null } : { state: 'degraded', why: failing.join('; ') }
 }

@@ -10,6 +10,8 @@ export type Metrics = {
   operation(name: string): OperationMetrics
   /** A number that is asked for whenever somebody looks. */
   gauge(name: string, help: string, read: () => number): void
+  /** One number for each of several things that have a name. */
+  gauges(name: string, help: string, label: string, read: () => Iterable<readonly [string, number]>): void
   counter(name: string, help: string): { add(n: number): void }
   histogram(name: string, help: string, buckets: readonly number[]): { observe(value: number): void }
   contentType: string
@@ -59,6 +61,20 @@ export const openMetrics = ({ process: ofProcess }: { readonly process: boolean 
           registers: [],
           collect() {
             this.set(read())
+          },
+        }),
+      )
+    },
+    gauges: (name, help, label, read) => {
+      registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          labelNames: [label],
+          registers: [],
+          collect() {
+            this.reset()
+            for (const [of, value] of read()) this.set({ [label]: of }, value)
           },
         }),
       )

@@ -76,12 +76,15 @@ export type Handlers = {
   }
 }
 
+/** How a part does. `degraded`: it works, and somebody should look. `why` is null while it is up. */
+export type PartState = { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
+
 export type Service<Name extends string = string> = {
   readonly name: Name
   readonly handlers: Partial<Handlers>
-  /** How it does. Without it, it is up while it runs. */
-  state?(): { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
   start(): Promise<void>
   /** Stops taking work, finishes what it has, and resolves when nothing of it is left. */
   stop(): Promise<void>
+  /** How it does, as far as it knows by itself. Without it, it is up while it runs. */
+  state?(): PartState
 }

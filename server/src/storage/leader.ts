@@ -4,7 +4,7 @@
 import { connect, type Connection, type Pool } from './pool.ts'
 
 /** What is led. The number is the lock's, the same in every release. */
-const leaderships = { relay: 7_001, timers: 7_002 } as const
+const leaderships = { relay: 7_001, timers: 7_002, monitor: 7_011, verification: 7_012 } as const
 export type Leadership = keyof typeof leaderships
 
 export type Leader = {

@@ -290,10 +290,22 @@ select k.key
 /** How many rules there are, for who shows progress. */
 export const ruleCount = rules.length
 
-/** Checks every rule in one snapshot, beside whatever else goes on. */
-export const verifyLedger = async (pool: Pool, onRule: (name: string, violations: number) => void): Promise<Verified> => {
+/**
+ * Checks every rule in one snapshot, beside whatever else goes on.
+ * @param signal  ends it, with the statement that runs
+ */
+export const verifyLedger = async (pool: Pool, onRule: (name: string, violations: number) => void, signal?: AbortSignal): Promise<Verified> => {
   const connection = await connect(pool)
+  let isUnderWay = true
+  const cancel = (pid: number) => {
+    // Over another connection, so that the statement ends in the server, too. One that has ended by itself is left alone.
+    if (isUnderWay) pool.query('select pg_cancel_backend($1)', [pid]).catch(() => undefined)
+  }
   try {
+    if (signal) {
+      const { rows } = await connection.query('select pg_backend_pid() as pid')
+      signal.addEventListener('abort', () => cancel(rows[0].pid), { once: true })
+    }
     await connection.query('begin isolation level repeatable read, read only')
     const {
       rows: [head],
@@ -302,6 +314,7 @@ export const verifyLedger = async (pool: Pool, onRule: (name: string, violations
     )
     const violations: Violation[] = []
     for (const rule of rules) {
+      signal?.throwIfAborted()
       const found = await check(connection, rule)
       violations.push(...found)
       onRule(rule.name, found.length)
@@ -312,6 +325,8 @@ export const verifyLedger = async (pool: Pool, onRule: (name: string, violations
   } catch (error) {
     connection.release(error instanceof Error ? error : true)
     throw faultOf(error) ?? error
+  } finally {
+    isUnderWay = false
   }
 }
 

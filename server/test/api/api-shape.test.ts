@@ -324,6 +324,9 @@ test('every operation, called as it should be, answers what it promises', async 
     ],
   })
   expect(told['data']).toHaveLength(1)
+  await ok('integrityVerify', { body: {} })
+  await ok('integrityGet')
+  await ok('statusGet')
   called.add('eventsStream')
   expect(await firstEvents(20)).toHaveLength(20)
 

@@ -208,7 +208,7 @@ describe('nobody gives what they do not have', () => {
 })
 
 /** What a viewer may do, so that one can be made. */
-const rolesNeed: Scope[] = ['items:read', 'availability:read', 'stock:read', 'holds:read', 'holds:write']
+const rolesNeed: Scope[] = ['items:read', 'availability:read', 'stock:read', 'holds:read', 'holds:write', 'status:read']
 
 describe('the audit log', () => {
   const log = async (query: string) => is(await owner('GET', `/v1/audit_log?${query}`), 200)

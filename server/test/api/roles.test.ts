@@ -12,7 +12,11 @@ test('while each process is replaced, one after the other, no request fails', { 
   const urls = inventories.map((port) => `http://127.0.0.1:${port}`).join(',')
   const begin = (port: number) => startProcess(['serve', 'inventory,timers'], { ...environment, PORT: String(port) })
   const stockKeepers = await Promise.all(inventories.map(begin))
-  const front = await startProcess(['serve', 'gateway,identity,webhooks,relay'], { ...environment, PORT: String(gateway), HOLDFAST_INVENTORY_URL: urls })
+  const front = await startProcess(['serve', 'gateway,identity,webhooks,relay,monitor'], {
+    ...environment,
+    PORT: String(gateway),
+    HOLDFAST_INVENTORY_URL: urls,
+  })
   const shop = await shopAt(front.url)
 
   const buying = buyers(shop, 8)
@@ -36,7 +40,7 @@ test(
     const environment = environmentOf(database.url)
     const begin = () => startProcess(['serve', 'inventory'], { ...environment, PORT: String(port) })
     let keeper = await begin()
-    const front = await startProcess(['serve', 'gateway,identity,webhooks,relay,timers'], {
+    const front = await startProcess(['serve', 'gateway,identity,webhooks,relay,timers,monitor'], {
       ...environment,
       PORT: '0',
       HOLDFAST_INVENTORY_URL: `http://127.0.0.1:${port}`,

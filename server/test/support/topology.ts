@@ -12,7 +12,9 @@ const SERVICE_KEY = 'for-tests-only-the-roles-know-each-other'
 
 /** The roles that run, each with a port, and what each must find in its environment. */
 export const rolesAt = (ports: ReadonlyMap<Role, number>): ReadonlyMap<Role, Readonly<Record<string, string>>> => {
-  const urls = Object.fromEntries(Array.from(ports, ([role, port]) => [urlVariable(role), `http://127.0.0.1:${port}`]))
+  // A gateway answers the other roles at a port of its own, which these do not have.
+  const asked = [...ports].filter(([role]) => role !== 'gateway')
+  const urls = Object.fromEntries(asked.map(([role, port]) => [urlVariable(role), `http://127.0.0.1:${port}`]))
   return new Map(
     Array.from(ports, ([role, port]) => [
       role,

@@ -17,6 +17,8 @@ export type CatalogLocation = Pick<Location, 'number' | 'code' | 'status' | 'pri
 export type Catalog = {
   start(): Promise<void>
   stop(): Promise<void>
+  /** Why changes could not be looked for last; null when they could. */
+  failing(): string | null
   /** The items with these skus; what is not in the answer does not exist. Answers at once when all are remembered. */
   bySku(skus: Iterable<string>): ReadonlyMap<string, CatalogItem> | Promise<ReadonlyMap<string, CatalogItem>>
   /** Makes sure that `sku` knows these numbers. */
@@ -131,6 +133,7 @@ export const catalog = ({ pool, limits, onFault, onChanged }: CatalogDeps): Cata
   }
 
   return {
+    failing: running.failing,
     start: async () => {
       itemsSeen = await headSequence(pool)
       await refresh()

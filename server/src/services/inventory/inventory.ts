@@ -1,6 +1,7 @@
 // The inventory role: everything that is asked about stock.
 import type { Uuid } from '../../domain/ids.ts'
 import type { ImportLimits } from '../../platform/limits.ts'
+import { stateOf } from '../../platform/loop.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Pool } from '../../storage/pool.ts'
 import { guarded } from '../answer.ts'
@@ -74,5 +75,7 @@ export const inventory = (deps: InventoryDeps): Service<'inventory'> => {
     },
     start: () => deps.catalog.start(),
     stop: () => deps.catalog.stop(),
+    // It asks the database several times a second, whoever else does: so it is the first to know that it is away.
+    state: () => stateOf({ 'reading the database': deps.catalog }),
   }
 }

@@ -37,6 +37,23 @@ test('what a listener could not take is told again, until it can, and nothing af
   expect(await outbox(cell)).toBe(0)
 })
 
+test('a relay that cannot tell says so and why, and no longer when it can', async () => {
+  const cell = await freshCell()
+  const { bus, refuse } = listener()
+  const { relay } = relayOn(cell, bus, {})
+  refuse(() => true)
+  await relay.start()
+  expect(relay.state?.()).toEqual({ state: 'up', why: null })
+
+  await trade(cell, 3)
+  await until(async () => relay.state?.().state === 'degraded')
+  expect(relay.state?.()).toEqual({ state: 'degraded', why: 'telling events: not now' })
+
+  refuse(() => false)
+  await until(async () => relay.state?.().state === 'up')
+  expect(await outbox(cell)).toBe(0)
+})
+
 test('what nobody listens to does not pile up', async () => {
   const cell = await freshCell()
   await trade(cell, 30)

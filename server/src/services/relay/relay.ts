@@ -5,7 +5,7 @@ import { leader } from '../../storage/leader.ts'
 import { readOutbox, removeFromOutbox, type OutboxRow } from '../../storage/outbox.ts'
 import type { Pool } from '../../storage/pool.ts'
 import type { Service } from '../service.ts'
-import { loop } from '../../platform/loop.ts'
+import { loop, stateOf } from '../../platform/loop.ts'
 
 export type RelayDeps = {
   readonly pool: Pool
@@ -71,6 +71,7 @@ export const relay = ({ pool, bus, limits, onFault }: RelayDeps): Service<'relay
       await running.stop()
       await leadership.resign()
     },
+    state: () => stateOf({ 'telling events': running }),
     drain,
   }
 }

@@ -1,6 +1,6 @@
 // What time itself brings: holds that are due give their stock back, old keys are forgotten, and months are made ahead.
 import type { Ledger } from '../../ledger/ledger.ts'
-import { loop } from '../../platform/loop.ts'
+import { loop, stateOf } from '../../platform/loop.ts'
 import { readBacklog, type Backlog } from '../../storage/backlog.ts'
 import { dueHolds } from '../../storage/holds.ts'
 import { leader } from '../../storage/leader.ts'
@@ -55,20 +55,22 @@ export const timers = ({ pool, ledger, limits, sessionIdleMs, onBacklog, onFault
     await backlog
     return limits.lookMs
   }
-  const loops = [
-    loop({ step: sweep, onFault, afterFaultMs: limits.sweepMs * 4 }),
-    loop({ step: upkeep, onFault, afterFaultMs: limits.upkeepMs }),
-    loop({ step: look, onFault, afterFaultMs: limits.lookMs }),
-  ]
+  const loops = {
+    'expiring holds': loop({ step: sweep, onFault, afterFaultMs: limits.sweepMs * 4 }),
+    // After a fault sooner than it is due: until it has been tried again, it is said to fail.
+    upkeep: loop({ step: upkeep, onFault, afterFaultMs: Math.min(limits.upkeepMs, limits.lookMs) }),
+    'looking what waits': loop({ step: look, onFault, afterFaultMs: limits.lookMs }),
+  }
   return {
     name: 'timers',
     handlers: {},
     start: async () => {
-      for (const each of loops) each.start()
+      for (const each of Object.values(loops)) each.start()
     },
     stop: async () => {
-      await Promise.all(loops.map((each) => each.stop()))
+      await Promise.all(Object.values(loops).map((each) => each.stop()))
       await leadership.resign()
     },
+    state: () => stateOf(loops),
   }
 }

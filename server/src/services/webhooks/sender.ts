@@ -29,6 +29,8 @@ export type Sender = {
   wake(): void
   stop(): Promise<void>
   underWay(): number
+  /** Why what is due could not be taken last; null when it could. */
+  failing(): string | null
 }
 
 export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable, onFault, onAttempt, random }: SenderDeps): Sender => {
@@ -138,6 +140,7 @@ export const sender = ({ pool, limits, readEvents, deliver, openSecrets, disable
       await Promise.all(underWay)
     },
     underWay: () => underWay.size,
+    failing: running.failing,
   }
 }
 

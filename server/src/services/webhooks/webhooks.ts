@@ -4,7 +4,7 @@ import type { WrittenEvent } from '../../domain/event.ts'
 import { eventUuid, type Uuid } from '../../domain/ids.ts'
 import type { Bus } from '../../messaging/bus.ts'
 import type { WebhookLimits } from '../../platform/limits.ts'
-import { loop } from '../../platform/loop.ts'
+import { loop, stateOf } from '../../platform/loop.ts'
 import { uuidV7 } from '../../platform/random.ts'
 import type { SecretBox } from '../../platform/secret-box.ts'
 import { eventsAfter } from '../../storage/events.ts'
@@ -94,7 +94,8 @@ export const webhooks = (deps: WebhooksDeps): Service<'webhooks'> & { underWay()
       return forgotten >= limits.forgotten ? 0 : limits.upkeepMs
     },
     onFault,
-    afterFaultMs: limits.upkeepMs,
+    // Sooner than it is due: until it has been tried again, it is said to fail.
+    afterFaultMs: limits.pollMs * UPKEEP_POLLS,
   })
   let leave: () => void = () => undefined
 
@@ -122,12 +123,15 @@ export const webhooks = (deps: WebhooksDeps): Service<'webhooks'> & { underWay()
       await Promise.all([replays.stop(), upkeep.stop(), sending.stop()])
       await door.agent.destroy()
     },
+    state: () => stateOf({ sending, replays, upkeep }),
     underWay: sending.underWay,
   }
 }
 
 /** Replays are rare, and the process that was asked for one begins at once. */
 const REPLAY_POLLS = 4
+/** A few seconds. */
+const UPKEEP_POLLS = 10
 
 const newId = (): Uuid => uuidV7() as Uuid // made as one
 

@@ -1,0 +1,84 @@
+// What is looked at besides the roles, and what is found to be wrong with it. Each look is one question, and fails alone.
+import type { Pool } from '../../storage/pool.ts'
+import { degraded, down, up, type Found } from './component.ts'
+import type { Look } from './probe.ts'
+import { lastVerification, lookAtDatabase, lookAtStandbys, outboxSeconds, type StandbySeen } from './store.ts'
+import type { PartState } from '../service.ts'
+
+export type LookLimits = {
+  /** A transaction that somebody opened and forgot keeps its locks, and the database from tidying up. */
+  readonly idleSeconds: number
+  /** Ours give up after a second. */
+  readonly blockedSeconds: number
+  readonly standbyLagSeconds: number
+  readonly outboxLateSeconds: number
+  readonly outboxStuckSeconds: number
+}
+
+export const databaseLook = (pool: Pool, limits: LookLimits): Look => ({
+  component: 'database',
+  where: 'PostgreSQL',
+  ask: async () => {
+    const { isStandby, idle, blocked } = await lookAtDatabase(pool, limits)
+    if (isStandby) return down('the server that answers is a standby: nothing can be written')
+    const [forgotten, waiting] = [idle[0], blocked[0]]
+    if (forgotten) return degraded(`session ${forgotten.pid} (${forgotten.name}) has kept a transaction open and done nothing for ${forgotten.seconds} s`)
+    if (waiting) return degraded(`${blocked.length} statements wait for locks; session ${waiting.pid} (${waiting.name}) for ${waiting.seconds} s`)
+    return up
+  },
+})
+
+/** Absent until there is one, or commits wait for one. From then on, one that has gone is missed. */
+export const standbyLook = (pool: Pool, limits: LookLimits): Look => {
+  let wasThere = false
+  return {
+    component: 'standby',
+    where: 'PostgreSQL',
+    ask: async () => {
+      const { commitsWait, standbys } = await lookAtStandbys(pool)
+      wasThere ||= standbys.length > 0
+      if (commitsWait && !standbys.some(isSynchronous)) return down('commits wait for a standby, and none is connected that they could wait for')
+      if (standbys.length > 0) return standbys.map((standby): Found => ({ where: standby.name, ...standbyState(standby, limits) }))
+      return wasThere ? down('no standby is connected') : 'absent'
+    },
+  }
+}
+const isSynchronous = ({ state, syncState }: StandbySeen): boolean => state === 'streaming' && (syncState === 'sync' || syncState === 'quorum')
+const standbyState = ({ state, syncState, lagSeconds }: StandbySeen, { standbyLagSeconds }: LookLimits): PartState => {
+  if (state !== 'streaming') return degraded(`it is not up to date yet: ${state}`)
+  return lagSeconds !== null && lagSeconds > standbyLagSeconds ? degraded(`it is ${Math.round(lagSeconds)} s behind (${syncState})`) : up
+}
+
+export const outboxLook = (pool: Pool, { outboxLateSeconds, outboxStuckSeconds }: LookLimits): Look => ({
+  component: 'outbox',
+  where: 'PostgreSQL',
+  ask: async () => {
+    const seconds = await outboxSeconds(pool)
+    if (seconds <= outboxLateSeconds) return up
+    const why = `the oldest event that was not told yet has waited for ${Math.round(seconds)} s`
+    return seconds > outboxStuckSeconds ? down(why) : degraded(why)
+  },
+})
+
+/** @param dueMs  how long after the last verification, by how long that took, there must be another one */
+export const ledgerLook = (pool: Pool, { now, dueMs }: { readonly now: () => number; readonly dueMs: (tookMs: number) => number }): Look => ({
+  component: 'ledger',
+  where: 'the last verification',
+  ask: async () => {
+    const last = await lastVerification(pool)
+    if (last === undefined) return up
+    const { violations, verifiedAt, durationMs } = last
+    const [first] = violations
+    if (first) return down(`${violations.length} places where the books do not agree; the first: ${first.rule}: ${first.found}`)
+    return now() - verifiedAt > dueMs(durationMs) ? degraded(`the last verification was at ${new Date(verifiedAt).toISOString()}`) : up
+  },
+})
+
+export const redisLook = (redis: { ping(): Promise<unknown> }): Look => ({
+  component: 'redis',
+  where: 'Redis',
+  ask: async () => {
+    await redis.ping()
+    return up
+  },
+})
