@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isNetwork } from './platform/address.ts'
+import { urlsOf } from './platform/database-servers.ts'
 import { logLevels, type LogLevel } from './platform/log.ts'
 import { keysIn } from './platform/secret-box.ts'
 import { allRoles, urlVariable, type Role } from './roles.ts'
@@ -200,6 +201,14 @@ const isProxy = (text: string): boolean => {
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
+const isListOfServers = (url: string): boolean => {
+  try {
+    return urlsOf(url).length > 0
+  } catch {
+    return false
+  }
+}
+
 /** Ten years: beyond any cart, and far from where arithmetic on instants would end. */
 const LONGEST_TTL_SECONDS = 315_360_000
 
@@ -227,8 +236,8 @@ const variables = {
   HOLDFAST_MONITOR_URL: insideUrls,
   HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
   DATABASE_URL: {
-    read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) ? text : undefined),
-    allowed: 'postgres://user:password@host:port/database',
+    read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) && isListOfServers(text) ? text : undefined),
+    allowed: 'postgres://user:password@host:port/database; for a primary and its standbys host:port,host:port,..., each once',
     secret: true,
   },
   HOLDFAST_DATABASE_PREPARE: yesOrNo('true'),

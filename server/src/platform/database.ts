@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from './log.ts'
 import { NoPostgresError, startPostgres, type Postgres } from './embedded-postgres.ts'
+import { databaseServers, NoPrimaryError, StandbyError, withoutPassword } from './database-servers.ts'
 import { OLDEST_POSTGRES_MAJOR } from './postgres-binaries.ts'
 
 export type DatabaseOptions = {
@@ -84,6 +85,8 @@ async function checkVersion(url: string): Promise<void> {
 // What is over once the server or the network is up; a wrong password or an old server is not.
 function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
+  if (error instanceof NoPrimaryError) return error.causes.some(isPassing)
+  if (error instanceof StandbyError) return true
   if (error instanceof pg.DatabaseError) return error.code === '57P03' || error.code === '53300'
   const code = 'code' in error ? error.code : undefined
   return (
@@ -115,7 +118,8 @@ async function databaseOnStandardPort(): Promise<string | undefined> {
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_LIMIT_MS })
+  const servers = databaseServers(url)
+  const client = new servers.Client({ connectionString: servers.url, connectionTimeoutMillis: CONNECT_LIMIT_MS })
   // A connection that breaks between two statements makes the next one fail, and that is where it is noticed.
   client.on('error', () => {})
   try {
@@ -123,14 +127,5 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
     return await work(client)
   } finally {
     await client.end().catch(() => {})
-  }
-}
-
-function withoutPassword(url: string): string {
-  try {
-    const parsed = new URL(url)
-    return `${parsed.hostname || 'local socket'}${parsed.port && `:${parsed.port}`}${parsed.pathname}`
-  } catch {
-    return 'not a URL'
   }
 }

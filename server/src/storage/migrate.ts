@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { databaseServers } from '../platform/database-servers.ts'
 import type { Logger } from '../platform/log.ts'
 
 export type MigrateOptions = ({ url: string } | { client: pg.ClientBase }) & {
@@ -29,7 +30,8 @@ export async function migrate({ log, directory = ownMigrations, ...where }: Migr
   const migrations = await readMigrations(directory)
   if ('client' in where) return migrateWith(where.client, { migrations, log })
 
-  const client = new pg.Client({ connectionString: where.url })
+  const servers = databaseServers(where.url)
+  const client = new servers.Client({ connectionString: servers.url })
   // A connection that breaks between two statements makes the next one fail, and that is where it is noticed.
   client.on('error', () => {})
   await client.connect()

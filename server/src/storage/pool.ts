@@ -1,7 +1,8 @@
 // Connections to PostgreSQL: how values are read, which limits the server keeps for us, and what becomes of a broken one.
 import type { Socket } from 'node:net'
 import pg from 'pg'
-import { faultOf } from './fault.ts'
+import { databaseServers } from '../platform/database-servers.ts'
+import { Fault, faultOf } from './fault.ts'
 
 export type PoolOptions = {
   readonly url: string
@@ -23,10 +24,14 @@ const IDLE_IN_TRANSACTION_MS = 5_000
 const CONNECT_TIMEOUT_MS = 2_000
 /** The server ends a statement by itself. A server that cannot even do that is given up a little later, and its connection with it. */
 const SILENCE_MS = 2_000
+/** A connection on which nothing is said for this long is probed; a machine that is gone is noticed some ten seconds later. */
+const KEEP_ALIVE_MS = 10_000
 
 export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutMs, applicationName, onBroken }: PoolOptions): Pool => {
+  const servers = databaseServers(url)
   const pool = new pg.Pool({
-    connectionString: url,
+    Client: servers.Client,
+    connectionString: servers.url,
     max: size,
     ...(pipeline ? { pipeline } : {}),
     types: { getTypeParser: parserOf },
@@ -36,13 +41,40 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + SILENCE_MS } : {}),
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   })
-  pool.on('error', (error) => onBroken?.(error))
-  // A connection that is in use emits its own errors, and without a listener they would end the process.
-  pool.on('connect', (connection) => connection.on('error', (error) => onBroken?.(error)))
+  const broke = (error: Error) => {
+    servers.lost()
+    onBroken?.(error)
+  }
+  pool.on('error', broke)
+  pool.on('connect', (connection) => {
+    // A connection that is in use emits its own errors, and without a listener they would end the process.
+    connection.on('error', broke)
+    breakWhereStandbyIsPassedOver(connection)
+  })
+  // Whoever gave it back found that it was lost, or that its server takes no writes.
+  pool.on('release', (error: Error | boolean | undefined) => {
+    if (error === true || (error && faultOf(error)?.connectionLost)) servers.lost()
+  })
   return pool
+}
+
+/**
+ * When the wait for a synchronous standby is cut short, PostgreSQL warns and answers as if all were well, although the commit is
+ * not where it was to be. Whoever is about to be told so is told that it is unknown, whatever the statement was.
+ */
+const breakWhereStandbyIsPassedOver = (connection: pg.ClientBase): void => {
+  const { connection: inside } = connection as unknown as { connection: { readonly stream: Socket; emit(event: 'error', error: Error): void } } // the driver's own
+  connection.on('notice', (notice) => {
+    // Its text is in the server's language; the name of the function is not.
+    if (notice.routine !== 'SyncRepWaitForLSN') return
+    // As if the socket had broken before the answer, which is on its way already.
+    inside.emit('error', new Fault('unknown', true, notice.code, new Error(notice.message)))
+    inside.stream.destroy()
+  })
 }
 
 /**
