@@ -130,7 +130,10 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
   const onLedgerFault = onFault('ledger')
   const stock = ledger({
-    store: postgresStore({ pool: pool('ledger', limits.database.ledgerPool, { pipeline: true }), prepare: config.database.prepare }),
+    store: postgresStore({
+      pool: pool('ledger', limits.database.ledgerPool, { pipeline: true, statementTimeoutMs: limits.database.batchStatementMs }),
+      prepare: config.database.prepare,
+    }),
     thresholdsOf: items.thresholdsOf,
     limits: limits.ledger,
     wait: sleep,

@@ -51,12 +51,24 @@ export const runBatch = async (requests: readonly Request[], { store, thresholds
     const outcomes: (Pending | Deferred)[] = []
     const dueOf = dueLookup(batch, state, dueLimit)
     for (const request of requests) outcomes.push(await decideOne(request, batch, state, writing, dueOf))
-    const first = writing.isEmpty() ? (await batch.abandon(), 0) : await stand(writing.changes(), batch, onStood)
+    const first = await end(batch, writing, { requests, onStood })
     return outcomes.map((outcome) => ('deferred' in outcome ? outcome : finished(outcome, first, batch.sequence)))
   } catch (error) {
     await batch.abandon()
     throw error
   }
+}
+
+/** Answers the first sequence that was given. */
+const end = async (
+  batch: Batch,
+  writing: Writing,
+  { requests, onStood }: { readonly requests: readonly Request[]; readonly onStood: OnStood | undefined },
+): Promise<number> => {
+  if (!writing.isEmpty()) return stand(writing.changes(), batch, onStood)
+  // What was only tried promises nothing.
+  await (requests.every(({ dryRun }) => dryRun) ? batch.abandon() : batch.confirm())
+  return 0
 }
 
 const stand = async (changes: Changes, batch: Batch, onStood: OnStood | undefined): Promise<number> => {

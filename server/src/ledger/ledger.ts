@@ -20,6 +20,8 @@ export type LedgerLimits = {
   readonly deferrals: number
   /** Times that a batch is run while the database is away or busy. */
   readonly attempts: number
+  /** How long after its first failure another one is begun. */
+  readonly patienceMs: number
 }
 
 export type LedgerDeps = {
@@ -147,6 +149,7 @@ export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFau
    * @param lost  the answer of a commit of these requests was lost before
    */
   const run = async (batch: readonly Waiting[], lost = false): Promise<void> => {
+    const patience = { isAsked: false, isOver: false }
     for (let attempt = 1; ; attempt += 1) {
       try {
         const outcomes = await runBatch(
@@ -168,7 +171,11 @@ export const ledger = ({ store, thresholdsOf, limits, wait, soon, onBatch, onFau
         }
         // An unknown commit is no exception: run again, the batch waits for the locks of the lost one, and then finds the
         // keys if it stands. What has no key asks for what is so already.
-        if (attempt >= limits.attempts) {
+        if (!patience.isAsked) {
+          patience.isAsked = true
+          void wait(limits.patienceMs).then(() => (patience.isOver = true))
+        }
+        if (attempt >= limits.attempts || patience.isOver) {
           if (lost) onUnsure?.()
           // A check refuses what was decided: the rules let through what must not be. (A unique key is only a lost race.)
           if (error.sqlState === CHECK_VIOLATION) return batch[0]?.fail(new Error('the database refuses what was decided', { cause: error }))

@@ -262,6 +262,11 @@ const ledger = {
   deferrals: 100,
   /** Times that a batch is run, with growing waits: about a third of a second. */
   attempts: 6,
+  /**
+   * How long after the first failure another attempt is begun. A server that hangs costs a silence, this, and one more try:
+   * whoever asked is answered within a quarter of a minute.
+   */
+  patienceMs: 3_000,
 } as const
 
 const database = {
@@ -274,7 +279,9 @@ const database = {
   /** Relay and timers: they wait for their own, never for a request's. Each keeps one to lead with. */
   backgroundPool: 5,
   /** Nothing on a request's path takes this long unless something is wrong. */
-  statementMs: 10_000,
+  statementMs: 8_000,
+  /** Of a batch. Whoever waits for it is to be told in good time that the database hangs, or a standby, so that they can ask again. */
+  batchStatementMs: 5_000,
   /** Who holds a lock longer than this is stuck; the batch is run again. */
   lockMs: 1_000,
 } as const

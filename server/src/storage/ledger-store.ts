@@ -67,6 +67,11 @@ export type Batch = {
   due(items: readonly ItemNumber[], limit: number): Promise<Uuid[]>
   /** Appends and commits. Answers the first sequence it was given. */
   commit(changes: Changes): Promise<number>
+  /**
+   * Nothing was written, and what was read is to be told: where a synchronous standby is configured, waits until the standby has
+   * what was read, too. A commit may be seen here that a failover would undo.
+   */
+  confirm(): Promise<void>
   /** Gives everything back; nothing was written. */
   abandon(): Promise<void>
 }
@@ -181,14 +186,21 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
           return (answer?.rows ?? []).map((row: { id: Uuid }) => row.id)
         },
         abandon,
+        confirm: async () => {
+          if (clock?.rows[0].hasSynchronousStandby !== true) return abandon()
+          const answers = inOneWrite(connection, () => [run(connection, 'say-something', saySomething, []), connection.query('commit')])
+          await all(answers, 'statement')
+          release()
+        },
         commit: async (changes) => {
           const statements = statementsOf(changes, now)
           const answers = inOneWrite(connection, () => [
             ...statements.map(([name, text, values]) => run(connection, name, text, values)),
-            connection.query('commit'),
+            connection.query(changes.told.length === 0 ? 'commit' : commitInItsOwnTime),
           ])
           const results = await all(answers, 'commit')
-          const tag = results.at(-1)?.command
+          // Of several statements in one, the last one's.
+          const tag = [results.at(-1)].flat().at(-1)?.command
           if (tag !== 'COMMIT') {
             await abandon()
             throw new Fault('refused', false, undefined, new Error(`COMMIT answered ${tag}`))
@@ -349,8 +361,17 @@ select k.key, k.fingerprint, k.sequence, k.answer, e.data
 // The later of the clock and of what was decided before: after a failover to a machine whose clock is behind, time stands
 // still until it has caught up, rather than run backwards.
 const readClock = `
-select greatest(${ms('clock_timestamp()')}, ${ms('h.latest_at')}) as now, h.sequence
+select greatest(${ms('clock_timestamp()')}, ${ms('h.latest_at')}) as now, h.sequence,
+       current_setting('synchronous_standby_names') <> '' as "hasSynchronousStandby"
   from ledger_head as h`
+
+// A word in the write-ahead log, behind everything that this transaction has seen: the commit waits for it, and so for all of that.
+const saySomething = "select pg_logical_emit_message(true, 'holdfast', '')"
+
+// A wait for the standby that the server's own limit cuts short would let everybody see what may yet be lost: buyers, and the
+// relay, which tells it to the world. So it is not cut short; the client gives up, and the rows stay locked until it is settled.
+// That can only be one session a ledger, which holds the head. Others are cut short, so that no more and more of them wait.
+const commitInItsOwnTime = 'set local statement_timeout = 0; commit'
 
 const dueHolds = `
 select h.id

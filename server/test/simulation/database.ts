@@ -417,15 +417,19 @@ export const database = ({ clock, random, faults, pace, rules, tally, trace }: D
           return first
         })
       },
-      abandon: () => {
-        if (transaction.ended !== null || transaction.cutOff) return Promise.resolve()
-        return new Promise((resolve) => {
-          clock.after(hop(), () => {
-            end(transaction, 'rolled back')
-            transaction.host.deliver(hop(), resolve)
-          })
+      // There is one server, and what it has committed stays.
+      confirm: abandon,
+      abandon,
+    }
+
+    function abandon(): Promise<void> {
+      if (transaction.ended !== null || transaction.cutOff) return Promise.resolve()
+      return new Promise((resolve) => {
+        clock.after(hop(), () => {
+          end(transaction, 'rolled back')
+          transaction.host.deliver(hop(), resolve)
         })
-      },
+      })
     }
   }
 

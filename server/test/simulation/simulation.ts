@@ -158,4 +158,5 @@ const drawLimits = (random: Random): LedgerLimits => ({
   due: random.pick([1, 2, 5]),
   deferrals: random.pick([1, 3, 8]),
   attempts: random.pick([2, 4, 6]),
+  patienceMs: 3_000,
 })

@@ -40,7 +40,7 @@ export type Cell = {
 }
 
 /** Ample: a test that is about a limit names it. */
-const ample: LedgerLimits = { queue: 10_000, batch: 256, batchLines: 4_000, inFlight: 2, due: 1_000, deferrals: 100, attempts: 6 }
+const ample: LedgerLimits = { queue: 10_000, batch: 256, batchLines: 4_000, inFlight: 2, due: 1_000, deferrals: 100, attempts: 6, patienceMs: 60_000 }
 
 export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
   const database = await freshDatabase()
