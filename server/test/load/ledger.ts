@@ -85,7 +85,7 @@ const pool = openPool({
   url,
   size: limits.database.ledgerPool,
   pipeline: true,
-  statementTimeoutMs: limits.database.statementMs,
+  statementTimeoutMs: limits.database.batchStatementMs,
   lockTimeoutMs: limits.database.lockMs,
   applicationName: 'holdfast-load',
   onBroken: (error) => faults.push(error),
