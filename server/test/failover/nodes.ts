@@ -65,13 +65,12 @@ export const startPair = async ({ env = {} }: { readonly env?: { readonly standb
     let child: ChildProcess | undefined
     const sql = (text: string, database?: string) => ask(port, text, database)
     const ownProcesses = () => processesIn(directory, 'postgres')
-    const end = async (signal: NodeJS.Signals) => {
+    const kill = async () => {
       const ending = child
       child = undefined
       if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return
       const gone = once(ending, 'exit')
-      ending.kill(signal)
-      if (signal === 'SIGKILL') for (const pid of ownProcesses()) signalTo(pid, 'SIGKILL')
+      for (const pid of ownProcesses()) signalTo(pid, 'SIGKILL')
       await gone
       // Those that it had made end by themselves when they look up; before that, no new one can start there.
       await until(`everything of ${name} has ended`, () => ownProcesses().length === 0)
@@ -81,8 +80,7 @@ export const startPair = async ({ env = {} }: { readonly env?: { readonly standb
       port,
       directory,
       sql,
-      end,
-      kill: () => end('SIGKILL'),
+      kill,
       pause: () => ownProcesses().forEach((pid) => signalTo(pid, 'SIGSTOP')),
       resume: () => ownProcesses().forEach((pid) => signalTo(pid, 'SIGCONT')),
       start: async () => {
@@ -160,11 +158,17 @@ export const startPair = async ({ env = {} }: { readonly env?: { readonly standb
     primary: () => primary,
     standby: () => standby,
     promote: async () => {
+      if (receiver !== undefined) {
+        // What was on its way to it has not arrived, and does not when it looks up again.
+        receiver = undefined
+        await standby.kill()
+        await standby.start()
+      }
       await standby.sql('select pg_promote()')
       ;[primary, standby] = [standby, primary]
     },
     rebuild: async () => {
-      await standby.end('SIGQUIT')
+      await standby.kill()
       await copy(primary, standby)
     },
     cutStandby: async () => {

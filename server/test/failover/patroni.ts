@@ -81,7 +81,7 @@ export const startPatroni = async (nodeCount: number): Promise<PatroniCluster> =
     const configuration = join(home, 'patroni.yml')
     const own = shipped('patroni.yml')
       .replaceAll('10.0.0.0/24', '127.0.0.1/32')
-      .replace(/^( *)parameters:$/m, '$&\n$1  unix_socket_directories: .')
+      .replace(/^( *)parameters:$/m, `$&\n$1  unix_socket_directories: ${home}`)
     writeFileSync(configuration, own, { mode: 0o644 })
     let patroni: ChildProcess | undefined
     return {
