@@ -77,6 +77,12 @@ describe('configuration', () => {
     expect(problems.join()).not.toContain('hunter2')
   })
 
+  test('a list of servers that is none is refused', () => {
+    expect(readConfig({ DATABASE_URL: 'postgres://u:p@db-1:5432,db-2:5433/stock' }).database.url).toContain('db-1:5432,db-2:5433')
+    for (const servers of ['db-1,', 'db-1,db-1', 'db-1:0,db-2'])
+      expect(problemsOf({ DATABASE_URL: `postgres://u:hunter2@${servers}/stock` }).join()).toMatch(/^DATABASE_URL: (?!.*hunter2).*each once$/)
+  })
+
   test('the default time to live may not be longer than the longest', () => {
     expect(problemsOf({ HOLDFAST_DEFAULT_TTL_SECONDS: '3600', HOLDFAST_MAX_TTL_SECONDS: '60' }).join()).toMatch(/HOLDFAST_DEFAULT_TTL_SECONDS: found 3600/)
   })

@@ -11,6 +11,8 @@ export type Program = {
   readonly pid: number
   said(): string
   stop(): Promise<void>
+  /** `kill -9`. */
+  kill(): Promise<void>
 }
 
 /** One process with everything in it, as an operator starts it. It ends with this one, however that ends. */
@@ -31,13 +33,16 @@ export const serve = async (databaseUrl: string): Promise<Program> => {
     url,
     pid: child.pid ?? 0,
     said: () => said,
-    stop: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const gone = once(child, 'close')
-      child.kill('SIGTERM')
-      await gone
-    },
+    stop: () => end(child, 'SIGTERM'),
+    kill: () => end(child, 'SIGKILL'),
   }
+}
+
+const end = async (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'close')
+  child.kill(signal)
+  await gone
 }
 
 /** What is wrong in the books. */

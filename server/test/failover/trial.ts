@@ -34,8 +34,8 @@ export const failOver = async (name: string, { url, databaseUrl, buyers, atLeast
   const load = startLoad(url, { buyers, name })
   await until(`${atLeast} requests are answered`, () => load.told.length >= atLeast, { withinMs: 60_000 })
   const before = load.told.length
-  const killedAt = performance.now()
   await kill()
+  const killedAt = performance.now()
   await recover()
   // Answers that were on their way when it was killed do not count: who is told must have begun to ask after that.
   const isAfter = (one: Told) => one.askedAt > killedAt
