@@ -90,6 +90,8 @@ const several = (urls: readonly [string, ...string[]]): DatabaseServers => {
       .finally(() => (asking = undefined)))
 
   const connectTo = async (client: pg.Client, connect: () => Promise<unknown>): Promise<void> => {
+    // It may be cut before whoever asked for it listens.
+    client.on('error', () => undefined)
     const { host, port } = primary ?? (await ask())
     Object.assign(client, { host, port })
     try {
@@ -100,7 +102,7 @@ const several = (urls: readonly [string, ...string[]]): DatabaseServers => {
     }
     open.add(client)
     client.once('end', () => open.delete(client))
-    // It may have been another by the time this one was open.
+    // Another one may have become the primary by the time this was open.
     if (primary !== undefined && !isAt(client, primary)) streamOf(client).destroy()
   }
 
