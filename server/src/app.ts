@@ -43,8 +43,11 @@ import { openPool, type Pool } from './storage/pool.ts'
 export type App = {
   /** Starts every part and listens. Answers where, and what a first start has made. */
   start(): Promise<{ readonly url: string; readonly first: FirstOnes }>
-  /** Takes nothing new, finishes what is under way, and says whether every part stopped in its time. */
-  stop(): Promise<boolean>
+  /**
+   * Takes nothing new, finishes what is under way, and says whether every part stopped in its time. One that lingers first tells
+   * whoever sends requests here, and gives them the time to send them elsewhere. Asked again, it is the same stop.
+   */
+  stop(how: { readonly lingers: boolean }): Promise<boolean>
 }
 
 export type AppDeps = { readonly config: Config; readonly roles: ReadonlySet<Role>; readonly databaseUrl: string; readonly log: Logger }
@@ -308,12 +311,24 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       : inside({
           handlerOf,
           ready: () => ready,
-          state: () => ({ process: `${hostname()}:${process.pid}`, roles: statesOf(roles, services) }),
+          state: () => ({
+            process: `${hostname()}:${process.pid}`,
+            roles: ready ? statesOf(roles, services) : Array.from(roles, (name) => ({ name, ...NOT_READY })),
+          }),
           metrics,
           serviceKey,
           limits: limits.inside,
           log,
         })
+
+  const stop = async ({ lingers }: { readonly lingers: boolean }): Promise<boolean> => {
+    gateway?.drain()
+    answering?.drain()
+    if (ready && lingers) await sleep(config.lingerSeconds * 1_000)
+    ready = false
+    return parts.stop()
+  }
+  let stopping: Promise<boolean> | undefined
 
   return {
     start: async () => {
@@ -332,7 +347,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       }
       const listening: string[] = []
       if (answering !== undefined) {
-        listening.push((await answering.start({ host: config.host, port: insidePort ?? 0 })).url)
+        listening.push((await answering.start({ host: config.inside.port === undefined ? config.host : config.inside.host, port: insidePort ?? 0 })).url)
         parts.started({ name: 'calls of other roles', stop: () => answering.stop(), stopMs: limits.inside.drainMs + limits.lifecycle.stopMs })
       }
       if (gateway !== undefined) {
@@ -344,17 +359,11 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       ready = true
       return { url: listening[0] ?? '', first }
     },
-    stop: async () => {
-      // Whoever sends requests here is told first, and has the time to send them elsewhere.
-      gateway?.drain()
-      answering?.drain()
-      if (ready && config.lingerSeconds > 0) await sleep(config.lingerSeconds * 1_000)
-      ready = false
-      return parts.stop()
-    },
+    stop: (how) => (stopping ??= stop(how)),
   }
 }
 
 const statesOf = (roles: ReadonlySet<Role>, services: readonly Service[]) =>
   Array.from(roles, (name) => ({ name, ...(services.find((service) => service.name === name)?.state?.() ?? UP) }))
 const UP = { state: 'up', why: null } as const
+const NOT_READY = { state: 'down', why: 'it is starting, or about to end' } as const

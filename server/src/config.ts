@@ -17,6 +17,7 @@ export type Config = {
   readonly inside: {
     /** Where a process answers the other roles. Without it, one that has no gateway does so at `port`, and one that has does not. */
     readonly port: number | undefined
+    readonly host: string
     /** What the roles know each other by. */
     readonly serviceKey: string | undefined
     /** Where the processes of a role are that does not run here. */
@@ -105,6 +106,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     metricsPort: read('HOLDFAST_METRICS_PORT'),
     inside: {
       port: read('HOLDFAST_INTERNAL_PORT'),
+      host: need(read('HOLDFAST_INTERNAL_HOST')),
       serviceKey: read('HOLDFAST_SERVICE_KEY'),
       urls: Object.fromEntries(allRoles.map((role) => [role, read(urlVariable(role)) ?? []])) as unknown as Config['inside']['urls'], // a list for each role
     },
@@ -216,15 +218,18 @@ const LONGEST_TTL_SECONDS = 315_360_000
 const isInside = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text.replace(/\/$/, '')
 const insideUrls = list(isInside, 'addresses with commas between them, each such as http://10.0.0.7:4001')
 
+const address = {
+  read: (text: string) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
+  allowed: 'a host name or an address to listen on',
+  otherwise: '127.0.0.1',
+}
+
 const variables = {
-  HOST: {
-    read: (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
-    allowed: 'a host name or an address to listen on',
-    otherwise: '127.0.0.1',
-  },
+  HOST: address,
   PORT: whole(0, 65_535, '4000'),
   HOLDFAST_METRICS_PORT: whole(0, 65_535),
   HOLDFAST_INTERNAL_PORT: whole(0, 65_535),
+  HOLDFAST_INTERNAL_HOST: address,
   HOLDFAST_SERVICE_KEY: { read: (text) => (/^[\x21-\x7e]{32,200}$/.test(text) ? text : undefined), allowed: '32 to 200 printable characters', secret: true },
   HOLDFAST_LINGER_SECONDS: whole(0, 60, '0'),
   HOLDFAST_GATEWAY_URL: insideUrls,

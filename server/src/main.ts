@@ -6,7 +6,7 @@ import { app } from './app.ts'
 import { ConfigError, readConfig, unknownVariables, type Config } from './config.ts'
 import { decodeId } from './domain/ids.ts'
 import { rebuild, ruleCount, verify } from './ledger/verify.ts'
-import { openDatabase } from './platform/database.ts'
+import { openDatabase, type OpenDatabase } from './platform/database.ts'
 import { runningDatabase } from './platform/running-database.ts'
 import { endOnSignals } from './platform/lifecycle.ts'
 import { limits } from './platform/limits.ts'
@@ -17,7 +17,7 @@ import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
 import { migrate } from './storage/migrate.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 import { seedDemo, tryIt, whatWasMade, whoListens } from './welcome.ts'
-import { isWorker, tellReady, workers } from './workers.ts'
+import { isWorker, onEnd, tellReady, workers } from './workers.ts'
 
 const usage = `holdfast: keeps count of stock, and promises no unit twice
 
@@ -128,18 +128,15 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   setFlagsFromString(`--heap-growing-percent=${limits.memory.heapGrowthPercent}`)
   const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
   let running: ReturnType<typeof app> | undefined
-  const stop = async (): Promise<boolean> => {
-    const clean = (await running?.stop()) ?? true
+  const stop = async ({ isAsked = false } = {}): Promise<boolean> => {
+    const clean = (await running?.stop({ lingers: isAsked })) ?? true
     await database.stop()
     return clean
   }
   const ended = Promise.withResolvers<number>()
   endOnSignals({ stop, log, exit: (code) => ended.resolve(code) })
-  database.postgres?.onExit(({ reason, isRestarting }) => {
-    if (isRestarting) return
-    log.error({ reason }, 'the database ends again and again; this process ends, too')
-    void stop().finally(() => ended.resolve(1))
-  })
+  if (isWorker()) onEnd(() => void stop({ isAsked: true }).then((clean) => ended.resolve(clean ? 0 : 1)))
+  onGivenUp(database, log, () => void stop().finally(() => ended.resolve(1)))
   const start = async (): Promise<void> => {
     await migrate({ url: database.url, log })
     running = app({ config, roles, databaseUrl: database.url, log })
@@ -148,7 +145,7 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
     // Only once: the keys of the demo's requests are forgotten after days, and its units would come in again.
     const isFirst = first.admin !== undefined
     const demo = welcome && isFirst && database.source !== 'configured' && key !== undefined && (await seedDemo(url, key))
-    process.stdout.write(welcome ? tryIt({ url, first, demo }) : roles.has('gateway') ? whatWasMade({ url, first }) : whoListens({ url, roles }))
+    process.stdout.write(welcome ? tryIt({ url, first, demo }) : roles.has('gateway') ? whatWasMade({ url, first }) : whoListens({ url, first, roles }))
     tellReady()
   }
   try {
@@ -160,6 +157,14 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   }
   return ended.promise
 }
+
+/** A database of our own that ends again and again. */
+const onGivenUp = ({ postgres }: OpenDatabase, log: Logger, end: () => void): void =>
+  postgres?.onExit(({ reason, isRestarting }) => {
+    if (isRestarting) return
+    log.error({ reason }, 'the database ends again and again; this process ends, too')
+    end()
+  })
 
 /** The same in several processes, which this one looks after. */
 const serveTogether = async (config: Config, log: Logger, { count, words }: { readonly count: number; readonly words: readonly string[] }): Promise<number> => {
@@ -187,6 +192,7 @@ const serveTogether = async (config: Config, log: Logger, { count, words }: { re
   }
   endOnSignals({ stop, log, exit: (code) => ended.resolve(code) })
   process.on('SIGHUP', () => void together.replace())
+  onGivenUp(database, log, () => void stop().finally(() => ended.resolve(1)))
   try {
     await Promise.race([together.start(), ended.promise])
   } catch (error) {

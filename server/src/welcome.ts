@@ -23,19 +23,21 @@ export const seedDemo = async (url: string, key: string): Promise<boolean> => {
 }
 
 /** Where it listens, and what there is only one occasion to show. */
-export const whatWasMade = ({ url, first }: { readonly url: string; readonly first: FirstOnes }): string => {
-  const lines = [`Holdfast listens on ${url}`, `The reference is at   ${url}/docs`]
-  if (first.admin ?? first.madeKey) lines.push('')
-  if (first.admin) lines.push(`First administrator   ${first.admin.email}`)
-  if (first.admin?.madePassword !== undefined) lines.push(`Password (shown once) ${first.admin.madePassword}`)
-  if (first.madeKey !== undefined) lines.push(`API key (shown once)  ${first.madeKey}`)
-  if (first.keyIsRevoked) lines.push('HOLDFAST_API_KEY is a key that was revoked; it is refused.')
-  return `${lines.join('\n')}\n`
-}
+export const whatWasMade = ({ url, first }: { readonly url: string; readonly first: FirstOnes }): string =>
+  lines([`Holdfast listens on ${url}`, `The reference is at   ${url}/docs`, ...firstOnes(first)])
 
-/** Of a process that only other roles ask. */
-export const whoListens = ({ url, roles }: { readonly url: string; readonly roles: ReadonlySet<string> }): string =>
-  `Holdfast (${[...roles].join(', ')}) listens on ${url}\n`
+/** The same of a process that only other roles ask. */
+export const whoListens = ({ url, first, roles }: { readonly url: string; readonly first: FirstOnes; readonly roles: ReadonlySet<string> }): string =>
+  lines([`Holdfast (${[...roles].join(', ')}) listens on ${url}`, ...firstOnes(first)])
+
+const firstOnes = ({ admin, madeKey, keyIsRevoked }: FirstOnes): string[] => [
+  ...(admin || madeKey !== undefined ? [''] : []),
+  ...(admin ? [`First administrator   ${admin.email}`] : []),
+  ...(admin?.madePassword === undefined ? [] : [`Password (shown once) ${admin.madePassword}`]),
+  ...(madeKey === undefined ? [] : [`API key (shown once)  ${madeKey}`]),
+  ...(keyIsRevoked ? ['HOLDFAST_API_KEY is a key that was revoked; it is refused.'] : []),
+]
+const lines = (said: readonly string[]): string => `${said.join('\n')}\n`
 
 export const tryIt = ({ url, first, demo }: { readonly url: string; readonly first: FirstOnes; readonly demo: boolean }): string => {
   const lines = ['', whatWasMade({ url, first })]

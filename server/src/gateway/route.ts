@@ -183,7 +183,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
     const answer = operation.bodyTypes === undefined ? await counting(input, call) : await dispatch(operation, uploaded(request, reply, input), call)
     if (isAway(answer) && defer !== undefined && operation.deferrable) {
       const accepted = await defer(operation, input, call)
-      if (accepted !== undefined) return reply.code(202).send(accepted)
+      if (accepted !== undefined) return (load.draining ? reply.header('connection', 'close') : reply).code(202).send(accepted)
     }
     return answered(request, reply, answer, operation, deps)
   }

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, type Operation } from '@holdfast/contract'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { cannotListen } from '../platform/cannot-listen.ts'
 import type { GatewayLimits } from '../platform/limits.ts'
 import { watchLoop } from '../platform/event-loop.ts'
 import type { Logger } from '../platform/log.ts'
@@ -240,7 +241,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
       try {
         return { url: shownUrl(await app.listen({ host, port })) }
       } catch (error) {
-        throw cannotListen(error, host, port)
+        throw cannotListen(error, { host, port })
       }
     },
     drain: () => void (load.draining = true),
@@ -306,19 +307,6 @@ const REQUEST_ID_LETTERS = 20
 const checkEncoding = (encoding: string | undefined): void => {
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
     throw new Refused({ code: 'unsupported_media_type', detail: `Bodies are sent as they are, not packed: leave out Content-Encoding: ${shown(encoding)}.` })
-}
-
-const cannotListen = (error: unknown, host: string, port: number): unknown => {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const why =
-    code === 'EADDRINUSE'
-      ? 'another program listens there; stop it, or choose another port with PORT'
-      : code === 'EACCES'
-        ? 'this account may not use that port; choose one from 1024 on with PORT'
-        : code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'
-          ? 'this machine has no such address; choose another with HOST'
-          : undefined
-  return why === undefined ? error : new Error(`Holdfast cannot listen on ${host}:${port}: ${why}.`, { cause: error })
 }
 
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? '/'

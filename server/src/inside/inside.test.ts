@@ -172,6 +172,80 @@ test('a file is handed on piece by piece, and never whole', async () => {
   expect(received).toEqual(['text/csv', 'sku,name\n', 'TEA,Tea\n'])
 })
 
+test('a file of which something was sent is not sent again to somebody else, who would take it for an empty one', async () => {
+  const { url: wrongKey } = await answering(async () => ({ ok: true, body: {} }), { serviceKey: 'another key, of somebody else entirely' })
+  const { url, asked } = await answering(async () => ({ ok: true, body: {} }))
+  const both = role([url, wrongKey])
+
+  expect(await both.ask(operations.items.import, fileIn([Buffer.alloc(100_000), Buffer.alloc(100_000)]), aCall)).toMatchObject({
+    ok: false,
+    refusal: { code: 'unavailable' },
+  })
+  expect(asked).toEqual([])
+})
+
+test('what is wrong with the sender of a file is said as it is, and nobody here is left alone for it', async () => {
+  const { url } = await answering(async (input) => {
+    let bytes = 0
+    for await (const piece of (input as { body: { bytes: AsyncIterable<Uint8Array> } }).body.bytes) bytes += piece.length // an import's input
+    return { ok: true, body: { bytes } }
+  })
+  const one = role([url])
+  const brokenOff = async function* () {
+    yield Buffer.from('sku,name\n')
+    throw new Error('the sender has gone')
+  }
+
+  for (let n = 0; n < 5; n += 1) await expect(one.ask(operations.items.import, fileIn(brokenOff()), aCall)).rejects.toThrow('the sender has gone')
+  expect(await one.ask(operations.items.import, fileIn([Buffer.from('sku,name')]), aCall)).toEqual({ ok: true, body: { bytes: 8 } })
+})
+
+test('however many streams are open, calls go on', async () => {
+  const { url } = await answering(async (_input, { signal, requestId }) =>
+    requestId === 'req_a-stream' ? { ok: true, body: silence(signal) } : { ok: true, body: {} },
+  )
+  const one = role([url])
+  const readers = new AbortController()
+  onTestFinished(() => readers.abort())
+  const opened = Array.from({ length: 200 }, () => one.ask(events.stream, {}, { ...aCall, requestId: 'req_a-stream', signal: readers.signal }))
+  expect((await Promise.all(opened)).every((answer) => answer.ok)).toBe(true)
+
+  expect(await one.ask(items.list, {}, aCall)).toEqual({ ok: true, body: {} })
+})
+
+test('a stream on which nothing happens ends with the process that tells it', async () => {
+  const { url, server } = await answering(async (_input, { signal }) => ({ ok: true, body: silence(signal) }), { drainMs: 60_000 })
+  const answer = await role([url]).ask(events.stream, {}, aCall)
+
+  await server.stop()
+
+  const told: unknown[] = []
+  for await (const event of (answer as { body: AsyncIterable<unknown> }).body) told.push(event)
+  expect(told).toEqual([])
+})
+
+test('whoever says goodbye is left alone until it is ready again', async () => {
+  const leaving = await answering(async () => ({ ok: true, body: {} }))
+  const { url, asked } = await answering(async () => ({ ok: true, body: {} }))
+  const both = role([leaving.url, url])
+  leaving.server.drain()
+
+  for (let n = 0; n < 20; n += 1) expect(await both.ask(holds.place, {}, aCall)).toEqual({ ok: true, body: {} })
+
+  expect(leaving.asked.length).toBeLessThanOrEqual(1)
+  expect(asked.length).toBeGreaterThanOrEqual(19)
+})
+
+test('after an answer was lost, nobody is told that nothing was done', async () => {
+  const mute = await cutting()
+  const one = role([mute.url], { patienceMs: 50, retriesMost: 100, failures: 2 })
+
+  expect(await one.ask(holds.place, {}, { ...aCall, idempotencyKey: 'cart-1' })).toMatchObject({
+    ok: false,
+    refusal: { detail: expect.stringMatching(/whether this was done is not known/) },
+  })
+})
+
 test('whoever drains still answers what comes, and says goodbye', async () => {
   const { url, server } = await answering(async () => ({ ok: true, body: {} }))
   server.drain()
@@ -206,7 +280,7 @@ type Seen = { readonly input: unknown; readonly call: Call; readonly leftMs: num
 
 const answering = async (
   handler: (input: unknown, call: Call) => Promise<Answer<unknown>>,
-  { port = 0 }: { readonly port?: number } = {},
+  { port = 0, serviceKey = KEY, drainMs = 10 }: { readonly port?: number; readonly serviceKey?: string; readonly drainMs?: number } = {},
 ): Promise<{ readonly url: string; readonly asked: readonly Seen[]; readonly server: Inside }> => {
   const asked: Seen[] = []
   const server = inside({
@@ -217,13 +291,30 @@ const answering = async (
     ready: () => true,
     state: () => ({ process: 'test', roles: [] }),
     metrics: { contentType: 'text/plain', text: async () => '' },
-    serviceKey: KEY,
-    limits: { ...limits.inside, drainMs: 10 },
+    serviceKey,
+    limits: { ...limits.inside, drainMs },
     log: { warn: () => undefined, error: () => undefined },
   })
   const { url } = await server.start({ host: '127.0.0.1', port })
   onTestFinished(() => server.stop())
   return { url, asked, server }
+}
+
+const fileIn = (pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) => ({
+  params: {},
+  query: {},
+  body: {
+    mediaType: 'text/csv',
+    bytes: (async function* () {
+      yield* pieces
+    })(),
+  },
+})
+
+/** A stream on which nothing happens until its reader goes. */
+async function* silence(signal: AbortSignal | undefined): AsyncGenerator<{ sequence: number }> {
+  await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
+  if (signal?.aborted !== true) yield { sequence: 1 }
 }
 
 /** Takes what is sent, and hangs up. */

@@ -2,15 +2,16 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, type Operation } from '@holdfast/contract'
+import { cannotListen } from '../platform/cannot-listen.ts'
 import type { InsideLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
-import type { Answer, Call } from '../services/service.ts'
+import type { Answer, Call, Service } from '../services/service.ts'
 import { CALL_PATH, LEFT_HEADER, STREAM_TYPE, readAsked, writeAnswer } from './wire.ts'
 
-export type RoleState = { readonly name: string; readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
+export type RoleState = { readonly name: string } & ReturnType<NonNullable<Service['state']>>
 
 export type InsideDeps = {
   /** The handler of an operation that is answered in this process; undefined: it is not. */
@@ -34,6 +35,7 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
   const operations = new Map(allOperations.map((operation) => [operation.name, operation]))
   const expected = digest(`Bearer ${serviceKey}`)
   const underWay = new Set<Promise<void>>()
+  const streams = new Set<AbortController>()
   let draining = false
 
   const send = (response: ServerResponse, status: number, text: string, type = 'application/json') => {
@@ -46,7 +48,11 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
     const path = request.url ?? ''
     if (path === '/healthz') return send(response, 200, '{"status":"alive"}')
     if (path === '/readyz') return !draining && ready() ? send(response, 200, '{"status":"ready"}') : say(response, 503, 'not ready')
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return say(response, 401, 'the service key is wrong')
+    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+      // Nothing of what it sends is read.
+      response.once('finish', () => request.destroy())
+      return say(response, 401, 'the service key is wrong')
+    }
     if (path === '/state') return send(response, 200, JSON.stringify(state()))
     if (path === '/metrics') return send(response, 200, await metrics.text(), metrics.contentType)
     const operation = path.startsWith(CALL_PATH) ? operations.get(path.slice(CALL_PATH.length)) : undefined
@@ -64,6 +70,10 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
   ): Promise<void> => {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
+    if (operation.streams === true) {
+      streams.add(gone)
+      response.once('close', () => streams.delete(gone))
+    }
     const leftMs = Number(request.headers[LEFT_HEADER] ?? limits.answerMs)
     const deadline = performance.now() + Math.min(limits.answerMs, leftMs)
     const asked = operation.bodyTypes === undefined ? readAsked(await textOf(request, limits.bodyBytes)) : await readUpload(request, limits.bodyBytes)
@@ -73,21 +83,34 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
     try {
       given = await handle(asked.input, call)
     } catch (error) {
-      if (gone.signal.aborted) return
+      if (response.destroyed) return
       // The caller's process tells of it once more, with the request that it was.
       log.error({ err: error, requestId: call.requestId, operation: operation.name }, 'a defect ended a call')
       return say(response, 500, 'a defect ended the call')
     }
-    if (operation.streams !== true || !given.ok) return send(response, 200, writeAnswer(given))
+    if (operation.streams === true && given.ok) await tell(given, response, gone.signal)
+    // From here on it was done, whatever becomes of the answer: nothing may look as if it had not been taken.
+    else send(response, 200, writeAnswer(given))
+  }
+
+  /** Events have no end; they end with their reader, or with us. Every now and then an empty line says that we are still here. */
+  const tell = async ({ body, ...head }: Extract<Answer<unknown>, { ok: true }>, response: ServerResponse, ended: AbortSignal): Promise<void> => {
     response.writeHead(200, { 'content-type': STREAM_TYPE })
-    const { body, ...head } = given
     response.write(`${JSON.stringify(head)}\n`)
-    for await (const event of body as AsyncIterable<unknown>) {
-      // What streams is a list of events without an end; it ends with its reader, or with us.
-      if (gone.signal.aborted || draining) break
-      if (!response.write(`${JSON.stringify(event)}\n`)) await once(response, 'drain', { signal: gone.signal })
+    const heart = setInterval(() => void (response.writableNeedDrain || response.write('\n')), limits.heartbeatMs)
+    const finish = () => response.end()
+    ended.addEventListener('abort', finish, { once: true })
+    try {
+      for await (const event of body as AsyncIterable<unknown>) {
+        // an operation that streams answers one
+        if (ended.aborted) break
+        if (!response.write(`${JSON.stringify(event)}\n`)) await once(response, 'drain', { signal: ended })
+      }
+    } finally {
+      clearInterval(heart)
+      ended.removeEventListener('abort', finish)
+      response.end()
     }
-    response.end()
   }
 
   const server = createServer({ keepAliveTimeout: limits.keepAliveMs, requestTimeout: 0, headersTimeout: limits.headersMs }, (request, response) => {
@@ -100,22 +123,20 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
       .finally(() => underWay.delete(answering))
     underWay.add(answering)
   })
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
 
   return {
     start: async ({ host, port }) => {
       server.listen({ host, port })
-      await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject))
+      await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject)).catch((error: unknown) => {
+        throw cannotListen(error, { host, port })
+      })
       const { address, port: taken, family } = server.address() as AddressInfo // it listens on a port, not on a path
       return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}` }
     },
     drain: () => void (draining = true),
     stop: async () => {
       draining = true
+      for (const stream of streams) stream.abort()
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
       server.closeIdleConnections()
       const late = new AbortController()

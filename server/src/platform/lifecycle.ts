@@ -57,13 +57,14 @@ export const endOnSignals = ({
   log,
   exit = (code) => process.exit(code),
 }: {
-  readonly stop: () => Promise<boolean>
+  /** `isAsked`: by a signal. Otherwise it ends because its state is no longer known. */
+  readonly stop: (why: { readonly isAsked: boolean }) => Promise<boolean>
   readonly log: Pick<Logger, 'info' | 'error'>
   readonly exit?: (code: number) => void
 }): (() => void) => {
   let asked = false
   const end = (code: number) =>
-    void stop().then(
+    void stop({ isAsked: code === 0 }).then(
       (clean) => exit(clean ? code : 1),
       () => exit(1),
     )

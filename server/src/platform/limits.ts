@@ -100,12 +100,15 @@ export type InsideLimits = {
   /** One try. A process that is paused keeps nobody longer than this, and another one is asked. */
   readonly tryMs: number
   readonly connectMs: number
-  /** To one process. */
+  /** To one process, from all that ask it: calls, and streams of events. Each of them is bounded where it comes in. */
   readonly connections: number
   /** Who asks closes a connection that was idle for so long; who answers, much later: so no request meets a connection that closes. */
   readonly idleMs: number
   readonly keepAliveMs: number
   readonly headersMs: number
+  /** A stream of events says this often that it is still there; one that has said nothing for longer has no other side any more. */
+  readonly heartbeatMs: number
+  readonly silentMs: number
   /** A call: the largest body of the edge, written with its caller. */
   readonly bodyBytes: number
   /** While a role that was there a moment ago is away, its callers wait so long for it to come back: a restart takes about a second. */
@@ -126,10 +129,12 @@ const inside: InsideLimits = {
   answerMs: 15_000,
   tryMs: 5_000,
   connectMs: 500,
-  connections: 64,
+  connections: 10_000,
   idleMs: 1_000,
   keepAliveMs: 75_000,
   headersMs: 10_000,
+  heartbeatMs: 5_000,
+  silentMs: 15_000,
   bodyBytes: 2_097_152,
   patienceMs: 3_000,
   waitMs: 50,
@@ -245,6 +250,9 @@ const workers = {
   firstWaitMs: 100,
   longestWaitMs: 5_000,
   steadyMs: 30_000,
+  /** One that does not take requests by then, or has not ended by then, is killed: longer than a migration, and than lingering and draining. */
+  startMs: 300_000,
+  endMs: 120_000,
 } as const
 
 const ledger = {

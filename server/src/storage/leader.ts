@@ -61,6 +61,8 @@ export const leader = (pool: Pool, leadership: Leadership): Leader => {
   return {
     term: () => (session ? stillLeads(session) : (trying ??= tryToLead().finally(() => (trying = undefined)))),
     resign: async () => {
+      // Whoever is about to become leader becomes it first.
+      await trying?.catch(() => undefined)
       // The connection is closed, and the lock goes with it.
       drop(undefined)
     },

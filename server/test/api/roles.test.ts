@@ -1,9 +1,8 @@
 // Roles in processes of their own: who dies, is replaced or sleeps, and that no buyer notices.
 import { expect, onTestFinished, test } from 'vitest'
-import type { Role } from '../../src/roles.ts'
 import { freePort } from '../support/free-port.ts'
 import { API_KEY, ownDatabase, startProcess, until, verifyBooks } from '../support/server.ts'
-import { rolesAt } from '../support/topology.ts'
+import { SERVICE_KEY } from '../support/topology.ts'
 
 test('while each process is replaced, one after the other, no request fails', { timeout: 120_000 }, async () => {
   const database = await ownDatabase()
@@ -82,12 +81,11 @@ test('workers behind one port are replaced when that is asked for, and when one 
 
 test('a process says which roles it has, to those who know the key', async () => {
   const database = await ownDatabase()
-  const [internal, ports] = [await freePort(), new Map<Role, number>([['relay', 0]])]
-  const key = rolesAt(ports).get('relay')?.['HOLDFAST_SERVICE_KEY'] ?? ''
+  const internal = await freePort()
   await startProcess(['serve'], environmentOf(database.url, { PORT: '0', HOLDFAST_INTERNAL_PORT: String(internal) }))
 
   const ask = (authorization: string) => fetch(`http://127.0.0.1:${internal}/state`, { headers: { authorization } })
-  expect(await (await ask(`Bearer ${key}`)).json()).toMatchObject({
+  expect(await (await ask(`Bearer ${SERVICE_KEY}`)).json()).toMatchObject({
     process: expect.stringMatching(/:\d+$/),
     roles: expect.arrayContaining([{ name: 'relay', state: 'up', why: null }]),
   })
@@ -107,7 +105,7 @@ const environmentOf = (databaseUrl: string, more: Readonly<Record<string, string
   HOLDFAST_RATE_LIMIT: 'unlimited',
   HOLDFAST_ADDRESS_RATE_LIMIT: 'unlimited',
   HOLDFAST_LOG_LEVEL: 'info',
-  HOLDFAST_SERVICE_KEY: rolesAt(new Map<Role, number>([['relay', 0]])).get('relay')?.['HOLDFAST_SERVICE_KEY'] ?? '',
+  HOLDFAST_SERVICE_KEY: SERVICE_KEY,
   ...more,
 })
 

@@ -8,7 +8,7 @@ import { allRoles, urlVariable, type Role } from '../../src/roles.ts'
 export const isOfRoles = process.env['HOLDFAST_TEST_TOPOLOGY'] === 'roles'
 
 /** What roles know each other by, in every test. */
-const SERVICE_KEY = 'for-tests-only-the-roles-know-each-other'
+export const SERVICE_KEY = 'for-tests-only-the-roles-know-each-other'
 
 /** The roles that run, each with a port, and what each must find in its environment. */
 export const rolesAt = (ports: ReadonlyMap<Role, number>): ReadonlyMap<Role, Readonly<Record<string, string>>> => {
@@ -37,7 +37,7 @@ export const nginxFolder = (port: number, gateways: readonly number[]): { readon
   const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
   writeFileSync(
     join(folder, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log warn;
+    `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log warn;
 events { worker_connections 2048; }
 http { access_log off; ${scratch}
 ${site}}
