@@ -20,9 +20,10 @@ export const skuOf = (n: number): string => `SKU-${n}`
 const RECEIPT_LINES = 500
 const ITEMS_AT_A_TIME = 32
 
-export const startHoldfast = async (database: Database): Promise<Server> => {
+/** @param settings  what an operator would set besides */
+export const startHoldfast = async (database: Database, settings: Readonly<Record<string, string>> = {}): Promise<Server> => {
   const dataDir = makeDirectory('server')
-  const server = keep({ program: process.execPath, args: [fromRoot('server/src/main.ts'), 'serve'], env: environment(database, dataDir) })
+  const server = keep({ program: process.execPath, args: [fromRoot('server/src/main.ts'), 'serve'], env: { ...environment(database, dataDir), ...settings } })
   const stop = () => server.stop().finally(() => removeDirectory(dataDir))
   try {
     const url = /https?:\/\/\S+/.exec(await server.line((line) => line.includes('listens on http')))?.[0]

@@ -18,6 +18,7 @@ import { ITEMS, UNITS, type Measured, type Pace } from './scenarios/measured.ts'
 import { measureMemory } from './scenarios/memory.ts'
 import { measureMixed } from './scenarios/mixed.ts'
 import { makePlainStock, measurePlain, type PlainHold } from './scenarios/pgbench.ts'
+import { measureReads } from './scenarios/reads.ts'
 import { sellOut } from './scenarios/sell-out.ts'
 
 const say = (words: string) => process.stderr.write(`${words}\n`)
@@ -50,6 +51,8 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
     'ledger-hot': async () => measureLedger(deps, await stocked(), { hot: true }, pace),
     'http-hot': async () => measureHttp(deps, await stocked(), { hot: true }, pace),
     'redis-hot': () => measureOneRedis({ hot: true, inFull: false }),
+    'reads-cached': async () => measureReads(deps, await stocked(), { cache: 'on' }, pace),
+    'reads-uncached': async () => measureReads(deps, await stocked(), { cache: 'off' }, pace),
     'redis-full-spread': () => measureOneRedis({ hot: false, inFull: true }),
     'redis-full-hot': () => measureOneRedis({ hot: true, inFull: true }),
     'for-update-spread-64': () => measurePlainHold({ script: 'for-update', hot: false, clients: 64 }),

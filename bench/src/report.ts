@@ -43,10 +43,10 @@ export const pageOf = ({ date, quick, machine, postgres, redis, rounds, seconds,
     ...(beside.length === 0
       ? []
       : [
-          '## Holds a second, one by one',
+          '## One by one',
           '',
           ...table(
-            ['what', 'holds/s', 'lowest – highest', 'p50', 'p99'],
+            ['what', 'a second', 'lowest – highest', 'p50', 'p99'],
             beside.map(({ what, perSecond, spread, p50Ms, p99Ms }) => [
               what,
               whole(perSecond),

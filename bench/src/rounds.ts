@@ -21,7 +21,7 @@ export const inRounds = async <Name extends string>({
     for (const { name } of round % 2 === 1 ? taking : taking.toReversed()) {
       const one = await measure(name)
       measured.get(name)?.push(one)
-      say(`round ${round}/${rounds}  ${name}: ${Math.round(one.perSecond).toLocaleString('en')} holds/s`)
+      say(`round ${round}/${rounds}  ${name}: ${Math.round(one.perSecond).toLocaleString('en')}/s`)
     }
   }
   return measured

@@ -1,4 +1,4 @@
-// wrk: as many holds over HTTP as a number of connections can get, each with an Idempotency-Key of its own.
+// wrk: as many holds over HTTP as a number of connections can get, each with an Idempotency-Key of its own; or as many reads.
 import { API_KEY, LOCATION } from './holdfast.ts'
 import { run } from './processes.ts'
 import { fromRoot } from './root.ts'
@@ -23,20 +23,19 @@ export type Driven = {
 
 const CONNECTIONS = 256
 
-export const driveHolds = async ({
-  url,
-  wanted,
-  seconds,
-  connections = CONNECTIONS,
-  name,
-}: {
+type Drive = {
   readonly url: string
   readonly wanted: Wanted
   readonly seconds: number
   readonly connections?: number
   /** Part of every key, so that no two runs have one in common. */
   readonly name: string
-}): Promise<Driven> => {
+}
+
+export const driveHolds = (how: Drive): Promise<Driven> => drive('bench/src/holds.lua', how)
+export const driveReads = (how: Drive): Promise<Driven> => drive('bench/src/reads.lua', how)
+
+const drive = async (script: string, { url, wanted, seconds, connections = CONNECTIONS, name }: Drive): Promise<Driven> => {
   const { host } = new URL(url)
   const out = await run({
     program: 'wrk',
@@ -51,7 +50,7 @@ export const driveHolds = async ({
       '--timeout',
       '30s',
       '--script',
-      fromRoot('bench/src/holds.lua'),
+      fromRoot(script),
       url,
     ],
     env: {
@@ -65,7 +64,7 @@ export const driveHolds = async ({
   })
   const line = out.split('\n').find((candidate) => candidate.startsWith('{'))
   if (line === undefined) throw new Error(`wrk did not say what it found: ${out}`)
-  const said = JSON.parse(line) as { requests: number; microseconds: number; refused: number; failed: number; p50: number; p99: number } // written by holds.lua
+  const said = JSON.parse(line) as { requests: number; microseconds: number; refused: number; failed: number; p50: number; p99: number } // written by the script
   return {
     accepted: said.requests - said.refused,
     refused: said.refused,

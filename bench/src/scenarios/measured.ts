@@ -1,4 +1,4 @@
-// What every measurement of holds a second answers.
+// What every measurement of holds, or reads, a second answers.
 
 export type Measured = {
   readonly perSecond: number
