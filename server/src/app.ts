@@ -334,7 +334,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     start: async () => {
       await makeMonths(backgroundPool, limits.timers.monthsAhead)
       databaseName = await databaseIdentity(backgroundPool)
-      const stopListening = bus.overhear(sellable.listener)
+      const stopListening = bus.overhear(sellable.overhearer)
       parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
       parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
       for (const service of services) {

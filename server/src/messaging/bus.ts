@@ -5,7 +5,7 @@ import type { WrittenEvent } from '../domain/event.ts'
 export type Subscriber = (events: readonly WrittenEvent[]) => Promise<void>
 
 /** `missed` is told whenever something may have happened that `take` was not told of: at the first connection, and at each one after. */
-export type Listener = { take(events: readonly WrittenEvent[]): void; missed(): void }
+export type Overhearer = { take(events: readonly WrittenEvent[]): void; missed(): void }
 
 export type Bus = {
   /** Resolves when every event is safe with the bus. Rejects when one may not be; all are then published again. */
@@ -21,5 +21,5 @@ export type Bus = {
    * Every process for itself hears what is told while it listens: nothing is kept for it, and nobody waits for it. So it does not
    * count as being heard. Answers how to stop.
    */
-  overhear(listener: Listener): () => void
+  overhear(overhearer: Overhearer): () => void
 }

@@ -1,9 +1,9 @@
 // The bus of a single process. It keeps nothing: what has not been taken by every subscriber stays in the outbox.
-import type { Bus, Listener, Subscriber } from './bus.ts'
+import type { Bus, Overhearer, Subscriber } from './bus.ts'
 
 export const memoryBus = (): Bus => {
   const subscribers = new Map<string, { readonly take: Subscriber; readonly listens: () => Promise<boolean> }>()
-  const listeners = new Set<Listener>()
+  const listeners = new Set<Overhearer>()
   return {
     publish: async (events) => {
       for (const { take } of listeners) take(events)

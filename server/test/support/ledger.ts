@@ -8,7 +8,7 @@ import type { ExecuteHold, Hold, Line, PlaceHold, WantedLine } from '../../src/d
 import type { LocationNumber, Uuid } from '../../src/domain/ids.ts'
 import type { ReceiveStock } from '../../src/domain/receipt.ts'
 import { noThresholds } from '../../src/domain/level.ts'
-import { ledger, type Ledger, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
+import { ledger, type Ledger, type LedgerDeps, type LedgerLimits, type LedgerOutcome, type Request } from '../../src/ledger/ledger.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { uuidV7 } from '../../src/platform/random.ts'
 import { Fault } from '../../src/storage/fault.ts'
@@ -26,6 +26,8 @@ export type LedgerOptions = {
   /** Another way to the same database. */
   readonly way?: (url: string) => string
   readonly statementTimeoutMs?: number
+  /** Who is told of what the ledger has done. */
+  readonly told?: Pick<LedgerDeps, 'onStood' | 'onUnsure'>
 }
 
 export type Cell = {
@@ -65,6 +67,7 @@ export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
     prepare = true,
     way = (url) => url,
     statementTimeoutMs = 20_000,
+    told = {},
   }: LedgerOptions = {}): Ledger => {
     const pool = open({ url: way(url), size: 3, applicationName: LEDGER, pipeline: true, statementTimeoutMs })
     const stock = ledger({
@@ -74,6 +77,7 @@ export const freshCell = async (options: LedgerOptions = {}): Promise<Cell> => {
       wait: sleep,
       soon: setImmediate,
       onFault: (fault) => faults.push(fault),
+      ...told,
     })
     ledgers.push(stock)
     return stock

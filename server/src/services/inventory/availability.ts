@@ -6,7 +6,7 @@ import { redisCache } from '../../cache/redis.ts'
 import { twoLevelCache } from '../../cache/two-level.ts'
 import { locationNumber, type ItemNumber, type LocationNumber } from '../../domain/ids.ts'
 import { availableToSell } from '../../domain/level.ts'
-import type { Listener } from '../../messaging/bus.ts'
+import type { Overhearer } from '../../messaging/bus.ts'
 import type { CacheLimits } from '../../platform/limits.ts'
 import type { Redis } from '../../platform/redis.ts'
 import { isAway } from '../../storage/fault.ts'
@@ -38,7 +38,7 @@ export type Availability = {
   /** Something may have changed, and nobody knows what. */
   unsure(): void
   /** For what others tell. */
-  readonly listener: Listener
+  readonly overhearer: Overhearer
   /** Items that are remembered. */
   size(): number
 }
@@ -81,7 +81,7 @@ export const availability = ({ readLevels, limits, ttlMs, staleMs, shared, wait,
     },
     changed: (items, sequence) => cache.outdate([...items], sequence),
     unsure: () => cache.outdateAll(),
-    listener: {
+    overhearer: {
       take: (events) => {
         for (const { data, sequence } of events) if (isOfStock(data)) cache.outdateHere(itemsOfEvent(data), sequence)
       },
@@ -99,7 +99,7 @@ export const uncachedAvailability = (readLevels: LevelReader): Availability => (
   },
   changed: () => undefined,
   unsure: () => undefined,
-  listener: { take: () => undefined, missed: () => undefined },
+  overhearer: { take: () => undefined, missed: () => undefined },
   size: () => 0,
 })
 
