@@ -37,13 +37,15 @@ export const itemStock = Type.Object({
   locations: Type.Array(stockLevel),
 })
 
+const stale = Type.Boolean({ description: 'The database cannot be reached, and this is how it was at as_of; the header Age says how long ago that is.' })
+
 export const availability = Type.Object({
   object: Type.Literal('availability'),
   sku: Type.String(),
   available_to_sell: count,
   locations: Type.Array(Type.Object({ location: Type.String(), available_to_sell: count, level_version: version })),
   as_of: instant,
-  stale: Type.Boolean(),
+  stale,
 })
 
 export const strategies = ['priority', 'most_stock', 'nearest', 'fewest_splits'] as const
@@ -71,7 +73,7 @@ export const availabilityAnswer = Type.Object({
     ),
   ),
   as_of: instant,
-  stale: Type.Boolean(),
+  stale,
 })
 
 export const ledgerEntry = Type.Object({

@@ -46,6 +46,11 @@ export const openApi = (operations: readonly Operation[]): Json => {
           description: 'The place in the ledger that this answer is as new as. Sent back as min_sequence, a read is at least that new.',
           schema: { type: 'integer' },
         },
+        Warning: {
+          description: 'Present when the database cannot be reached and the answer is an old one.',
+          schema: { type: 'string', enum: ['110 - "Response is Stale"'] },
+        },
+        Age: { description: 'How many seconds old such an answer is.', schema: { type: 'integer' } },
         'Idempotent-Replayed': { description: 'true when this is the answer that the same key got before.', schema: { type: 'string', enum: ['true'] } },
         'RateLimit-Policy': {
           description: 'How many requests (`q`) there may be in how many seconds (`w`), for this key, person or address. Not there where there is no limit.',
@@ -113,6 +118,7 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
         headers: {
           ...headerRefs('Request-Id', 'RateLimit-Policy', 'RateLimit', ...farewellHeaders(operation)),
           ...(streams ? {} : { 'Stock-Sequence': { $ref: '#/components/headers/Stock-Sequence' } }),
+          ...(mayBeStale(operation) ? headerRefs('Warning', 'Age') : {}),
           ...(honoursKey(operation) ? { 'Idempotent-Replayed': { $ref: '#/components/headers/Idempotent-Replayed' } } : {}),
         },
         content: {
@@ -133,6 +139,9 @@ const operationObject = (operation: Operation, components: Map<string, Json>): J
     },
   }
 }
+
+/** What is answered from memory says in its body whether it is old. */
+const mayBeStale = ({ output }: Operation): boolean => 'properties' in output && 'stale' in (output.properties as object)
 
 /** A sentence for each resource; a test holds it against the table. */
 export const tagTexts: Readonly<Record<string, string>> = {
