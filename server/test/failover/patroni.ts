@@ -132,8 +132,14 @@ export const startPatroni = async (nodeCount: number): Promise<PatroniCluster> =
     const synchronous = await Promise.all(nodes.map((node) => node.isSynchronous()))
     return leads.filter(Boolean).length === 1 && follows.filter(Boolean).length === nodeCount - 1 && synchronous.some(Boolean)
   }
+  /** What does not come true is told with what Patroni has said about it; its logs go with everything else. */
+  const settled = (what: string, isSo: () => Promise<boolean>) =>
+    until(what, isSo, SETTLE).catch((error: unknown) => {
+      const said = nodes.map(({ name }) => `${name}:\n${wordsOf(readFileSync(join(base, `${name}.log`), 'utf8'))}`)
+      throw new Error(`${String(error)}\n${said.join('\n')}`)
+    })
   for (const node of nodes) node.start()
-  await until(`all servers are up (see ${base})`, isWell, SETTLE)
+  await settled('all servers are up', isWell)
   const leader = await leaderOf()
   if (leader === undefined) throw new Error('nobody leads')
   const admin = new pg.Client({ host: '127.0.0.1', port: leader.port, user: SUPERUSER, password: PASSWORD, database: 'postgres' })
@@ -146,16 +152,18 @@ export const startPatroni = async (nodeCount: number): Promise<PatroniCluster> =
   return {
     url: `postgres://holdfast:${PASSWORD}@${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}/holdfast`,
     kill: async (what) => {
+      // Where no standby is synchronous at this moment nothing is acknowledged either, and nobody may take over.
+      await settled('one standby is synchronous', isWell)
       killed = await leaderOf()
       if (killed === undefined) throw new Error('nobody leads')
       if (what === 'machine') await killed.killPatroni()
       killed.killServer()
     },
     recover: async () => {
-      await until('another one leads', async () => ((await leaderOf()) ?? killed) !== killed, SETTLE)
+      await settled('another one leads', async () => ((await leaderOf()) ?? killed) !== killed)
       // It comes back only now: a machine that is gone stays gone for a while.
       if (killed && !killed.isRunning()) killed.start()
-      await until('all servers are up', isWell, SETTLE)
+      await settled('all servers are up', isWell)
     },
     stop: async () => {
       await Promise.all(nodes.map((node) => node.killPatroni()))
@@ -166,6 +174,14 @@ export const startPatroni = async (nodeCount: number): Promise<PatroniCluster> =
     },
   }
 }
+
+const wordsOf = (log: string): string =>
+  log
+    .split('\n')
+    .filter((line) => / (INFO|WARNING|ERROR): /.test(line) && !line.includes('no action'))
+    .slice(-SHOWN_LINES)
+    .join('\n')
+const SHOWN_LINES = 15
 
 const settingsIn = (text: string): Record<string, string> =>
   Object.fromEntries(Array.from(text.matchAll(/^([A-Z0-9_]+)=(.*)$/gm), ([, name, value]) => [name, value]))
