@@ -62,6 +62,8 @@ let failed = false
 const of = values.with === 'patroni' ? `${nodes} servers kept by Patroni, ${values.kill} killed` : 'a pair, promoted by hand'
 console.log(`${times} failovers of ${of}; ${buyers} buyers; ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'})\n`)
 const { url: databaseUrl, kill, recover, stop } = await cluster()
+// Servers are not left behind by whoever has seen enough.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().finally(() => process.exit(130)))
 try {
   const program = await serve(databaseUrl)
   try {
