@@ -528,8 +528,39 @@ const monitor = {
   },
 } as const
 
+const rabbit = {
+  connectMs: 5_000,
+  setUpMs: 10_000,
+  /** A broker that says nothing for twice this is left. */
+  heartbeatSeconds: 10,
+  reconnect: { firstWaitMs: 100, longestWaitMs: 5_000 },
+  closeMs: 1_000,
+  /** A healthy broker confirms within milliseconds. One that hangs never does. */
+  confirmMs: 5_000,
+  /** Unconfirmed at a time: ten times as many messages a second as one by one, and little to tell again. */
+  window: 256,
+  /** More than a gateway lets in at a time would be a mistake of ours. */
+  waiting: 4_096,
+  eventsAhead: 500,
+  /** Commands that one process works on at a time, of each queue: they join the ledger's batches. */
+  commandsAtOnce: 64,
+  /** Times that something is tried which fails for its own sake. */
+  tries: 5,
+  retry: { firstWaitMs: 100, longestWaitMs: 10_000 },
+  /**
+   * Deliveries after which a message is parked, because it may be what ends the processes that take it. Each time that a connection is
+   * lost counts for what was under way, and so does each half hour that something is not answered because the database is away.
+   */
+  deliveries: 20,
+  /** The same to RabbitMQ, which cannot tell that message from those beside it. */
+  brokerDeliveries: 1_000,
+  /** A day of ten a second, or an hour of two hundred and fifty. */
+  commandsWaiting: 1_000_000,
+} as const
+
 export const limits = {
   monitor,
+  rabbit,
   memory,
   log,
   gateway,
