@@ -1,10 +1,9 @@
 // How a call and its answer are written down between two processes of ours. What is asked has been checked at the edge, and is
 // not checked again: whoever has the service key is one of us.
-import type { Answer, Call, Caller } from '../services/service.ts'
+import { readCaller, writeCaller, type Answer, type Call, type WireCaller } from '../services/service.ts'
 
 export type Asked = { readonly input: unknown; readonly call: Call }
 
-type WireCaller = Omit<Caller, 'scopes' | 'locations'> & { readonly scopes: readonly string[]; readonly locations: readonly string[] | null }
 type WireCall = Omit<Call, 'caller' | 'signal' | 'deadline'> & { readonly caller: WireCaller }
 
 export const CALL_PATH = '/call/'
@@ -15,7 +14,7 @@ export const STREAM_TYPE = 'application/x-ndjson'
 
 export const writeAsked = (input: unknown, { caller, origin, requestId, idempotencyKey }: Call): string => {
   const call: WireCall = {
-    caller: { ...caller, scopes: [...caller.scopes], locations: caller.locations && [...caller.locations] },
+    caller: writeCaller(caller),
     origin,
     requestId,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
@@ -25,11 +24,7 @@ export const writeAsked = (input: unknown, { caller, origin, requestId, idempote
 
 export const readAsked = (text: string): Asked => {
   const { input, call } = JSON.parse(text) as { input: unknown; call: WireCall } // written by writeAsked
-  const { caller } = call
-  return {
-    input,
-    call: { ...call, caller: { ...caller, scopes: new Set(caller.scopes) as Caller['scopes'], locations: caller.locations && new Set(caller.locations) } },
-  }
+  return { input, call: { ...call, caller: readCaller(call.caller) } }
 }
 
 export const writeAnswer = (answer: Answer<unknown>): string => JSON.stringify(answer)

@@ -15,6 +15,16 @@ export type Caller = {
   readonly rate?: { readonly limit: number; readonly windowSeconds: number } | 'unlimited'
 }
 
+/** A caller as JSON has it, for another process of ours. */
+export type WireCaller = Omit<Caller, 'scopes' | 'locations'> & { readonly scopes: readonly string[]; readonly locations: readonly string[] | null }
+export const writeCaller = (caller: Caller): WireCaller => ({ ...caller, scopes: [...caller.scopes], locations: caller.locations && [...caller.locations] })
+/** Of what writeCaller wrote, and somebody we believe has kept. */
+export const readCaller = (wire: WireCaller): Caller => ({
+  ...wire,
+  scopes: new Set(wire.scopes) as Caller['scopes'], // they were the caller's
+  locations: wire.locations && new Set(wire.locations),
+})
+
 /** Whoever asks without credentials, for the operations that are for anyone. */
 export const anyone: Caller = { principal: 'anyone', scopes: new Set(), locations: new Set() }
 
