@@ -7,6 +7,7 @@ import { addHoldCommands } from './commands/hold.ts'
 import { addInboundCommands } from './commands/inbound.ts'
 import { addItemCommands } from './commands/item.ts'
 import { addLocationCommands } from './commands/location.ts'
+import { addMessageCommands } from './commands/message.ts'
 import { addServerCommands } from './commands/server.ts'
 import { addStockCommands } from './commands/stock.ts'
 import { addStatusCommand } from './commands/status.ts'
@@ -46,6 +47,7 @@ addApiKeyCommands(program)
 addAuditCommands(program)
 addStatusCommand(program)
 addWebhookCommands(program)
+addMessageCommands(program)
 
 // Whoever reads our answer may have seen enough, as `head` has; that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -12,6 +12,7 @@ import { items } from './items.ts'
 import { locations } from './locations.ts'
 import type { Operation } from './operation.ts'
 import { integrities, statuses } from './status.ts'
+import { parkedMessages } from './parked-messages.ts'
 import { availabilities, ledgerEntries, stockLevels } from './stock.ts'
 import { transfers } from './transfers.ts'
 import { users } from './users.ts'
@@ -41,6 +42,7 @@ export const operations = {
   webhook_deliveries: webhookDeliveries,
   status: statuses,
   integrity: integrities,
+  parked_messages: parkedMessages,
 }
 export type Operations = typeof operations
 
@@ -67,4 +69,5 @@ export { user } from './users.ts'
 export { apiKey } from './api-keys.ts'
 export { auditEntry } from './audit-log.ts'
 export { component, componentKinds, integrity, partStates, status } from './status.ts'
+export { parkedMessage } from './parked-messages.ts'
 export { deliveryStatus, endpointStatus, eventPatterns, webhookAttempt, webhookDelivery, webhookEndpoint } from './webhooks.ts'

@@ -10,6 +10,7 @@ export const scopes = [
   'holds:read',
   'holds:write',
   'webhooks:manage',
+  'messages:manage',
   'users:manage',
   'keys:manage',
   'audit:read',
@@ -19,7 +20,7 @@ export type Scope = (typeof scopes)[number]
 
 const viewer = ['items:read', 'availability:read', 'stock:read', 'holds:read', 'status:read'] as const
 const operator = [...viewer, 'stock:adjust', 'holds:write'] as const
-const manager = [...operator, 'items:write', 'stock:approve', 'webhooks:manage'] as const
+const manager = [...operator, 'items:write', 'stock:approve', 'webhooks:manage', 'messages:manage'] as const
 
 /** What a person may do by their role. */
 export const roleScopes = {
@@ -29,7 +30,7 @@ export const roleScopes = {
   viewer,
   /** Works in a warehouse: receives, counts, moves, ships. */
   operator,
-  /** Answers for a warehouse: the catalogue, approvals, and what other systems are told. */
+  /** Answers for a warehouse: the catalogue, approvals, and what other systems are told and ask for. */
   manager,
   /** Reads everything, changes nothing. */
   auditor: [...viewer, 'audit:read'],

@@ -51,6 +51,8 @@ import type {
   LocationFilter,
   Login,
   OpenCount,
+  ParkedMessage,
+  ParkedMessageFilter,
   PlaceHold,
   Receipt,
   ReceiptFilter,
@@ -874,6 +876,32 @@ export function resources(transport: Transport) {
        */
       retry: (id: string, options?: WriteOptions): Promise<WebhookDelivery> =>
         send({ method: 'POST', path: path`/v1/webhook_deliveries/${id}/retry`, body: {}, keyed: true }, options),
+    },
+
+    /** Messages that nobody could take: commands that were refused with nobody to hear it, and whatever failed again and again. */
+    parkedMessages: {
+      /**
+       * Lists parked messages, newest first.
+       * @example
+       * for await (const { id, operation, reason } of stock.parkedMessages.list({ status: 'parked' })) console.log(id, operation, reason)
+       */
+      list: (filter?: ParkedMessageFilter, options?: CallOptions): Listing<ParkedMessage> => list('/v1/parked_messages', filter, options),
+
+      /**
+       * Sends a message again, in the name of its sender. One that fails again comes back under the same id.
+       * @example
+       * const { resentAt } = await stock.parkedMessages.resend('msg_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      resend: (id: string, options?: CallOptions): Promise<ParkedMessage> =>
+        send({ method: 'POST', path: path`/v1/parked_messages/${id}/resend`, body: {} }, options),
+
+      /**
+       * Throws a message away. The audit log keeps who did.
+       * @example
+       * await stock.parkedMessages.discard('msg_01jd8w2k5v7x9n3q4r6t8y0z1b')
+       */
+      discard: (id: string, options?: CallOptions): Promise<ParkedMessage> =>
+        send({ method: 'POST', path: path`/v1/parked_messages/${id}/discard`, body: {}, once: true }, options),
     },
   }
 }

@@ -32,6 +32,7 @@ export type WebhookEndpoint = Answer<Operations['webhook_endpoints']['get']>
 export type WebhookEndpointWithSecret = WebhookEndpoint & { secret: string }
 export type WebhookTest = Answer<Operations['webhook_endpoints']['test']>
 export type WebhookDelivery = Answer<Operations['webhook_deliveries']['get']>
+export type ParkedMessage = Row<Operations['parked_messages']['list']>
 
 export type Caller = Answer<Operations['auth']['me']>
 export type Session = Row<Operations['auth']['list_sessions']>
@@ -97,5 +98,6 @@ export type SessionFilter = Query<Operations['auth']['list_sessions']>
 export type UserFilter = Query<Operations['users']['list']>
 export type ApiKeyFilter = Query<Operations['api_keys']['list']>
 export type AuditFilter = Query<Operations['audit_log']['list']>
+export type ParkedMessageFilter = Query<Operations['parked_messages']['list']>
 export type WebhookEndpointFilter = Query<Operations['webhook_endpoints']['list']>
 export type WebhookDeliveryFilter = Query<Operations['webhook_endpoints']['deliveries']>

@@ -2,10 +2,12 @@
 // roles need, and nothing else.
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { importRow, type Operation } from '@holdfast/contract'
+import { allOperations, importRow, type Operation } from '@holdfast/contract'
 import type { Config } from './config.ts'
 import { dispatcher } from './dispatch.ts'
 import type { Uuid } from './domain/ids.ts'
+import { commandGate } from './gateway/command-gate.ts'
+import { problemBody } from './gateway/problem.ts'
 import { memoryCounter, rateLimits, redisCounter } from './gateway/rate-limit.ts'
 import { rowReader } from './gateway/rows.ts'
 import { buildGateway, serveMetrics } from './gateway/server.ts'
@@ -13,6 +15,10 @@ import { remoteRole, type RemoteRole } from './inside/client.ts'
 import { inside } from './inside/server.ts'
 import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
+import type { Parked } from './messaging/parking.ts'
+import { rabbit } from './messaging/rabbit.ts'
+import { rabbitBus } from './messaging/rabbit-bus.ts'
+import { commandQueues, rabbitCommands, type CommandQueue } from './messaging/rabbit-commands.ts'
 import { lifecycle } from './platform/lifecycle.ts'
 import { limits } from './platform/limits.ts'
 import type { Logger } from './platform/log.ts'
@@ -24,6 +30,8 @@ import { allRoles, rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { availability, uncachedAvailability } from './services/inventory/availability.ts'
+import { commands } from './services/commands/commands.ts'
+import { parkedMessages } from './services/commands/parked-messages.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
 import { levelReader } from './services/inventory/level-reader.ts'
@@ -36,8 +44,10 @@ import { timers } from './services/timers/timers.ts'
 import { webhooks } from './services/webhooks/webhooks.ts'
 import type { Backlog } from './storage/backlog.ts'
 import { databaseIdentity } from './storage/database-identity.ts'
+import { isPassing } from './storage/fault.ts'
 import { postgresStore } from './storage/ledger-store.ts'
 import { makeMonths } from './storage/months.ts'
+import { parkMessage } from './storage/parked-messages.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 
 export type App = {
@@ -85,7 +95,25 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const backgroundPool = pool('background', limits.database.backgroundPool)
 
   const redis = config.redisUrl === undefined || !has('gateway', 'inventory', 'monitor') ? undefined : openRedisAt(config.redisUrl)
-  const bus = memoryBus()
+  // A database of our own stands in a directory of our own, and the key beside it. Whoever brings a database brings the key, too.
+  const secretKeys = config.secretKeys ?? (config.database.url === undefined ? keysOfDirectory(config.dataDir) : undefined)
+
+  const openRabbit = (urls: readonly string[]) => {
+    const { prefix } = config.amqp
+    const onRabbitFault = onFault('RabbitMQ')
+    const broker = rabbit({ urls, prefix, consumers: ['webhooks'], commands: commandQueues, limits: limits.rabbit, onFault: onRabbitFault })
+    metrics.gauge('rabbitmq_up', 'Whether RabbitMQ takes messages from this process, and it consumes.', () => (broker.state().state === 'up' ? 1 : 0))
+    metrics.gauge('rabbitmq_reconnections_total', 'Connections to RabbitMQ that were made again.', broker.reconnections)
+    metrics.gauge('rabbitmq_unconfirmed', 'Messages that were sent, and that RabbitMQ has not confirmed yet.', broker.unconfirmed)
+    return {
+      ...broker,
+      bus: rabbitBus({ rabbit: broker, isPassing, park, limits: limits.rabbit, onFault: onRabbitFault }),
+      commands: rabbitCommands({ rabbit: broker, prefix, limits: limits.rabbit, onFault: onRabbitFault }),
+    }
+  }
+  const park = (parked: Parked) => parkMessage(backgroundPool, parked)
+  const broker = config.amqp.urls && openRabbit(config.amqp.urls)
+  const bus = broker?.bus ?? memoryBus()
 
   /** What tells databases apart that share one Redis; known once we have started. */
   let databaseName: string | undefined
@@ -160,6 +188,46 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     staleMs: config.cache.staleSeconds * 1_000,
     onFault: onFault('identity'),
   })
+  const gate = commandGate({
+    operations: allOperations,
+    identify: who.identify,
+    key: config.inside.serviceKey ?? secretKeys?.[0]?.toString('base64'),
+    limits: limits.gateway,
+  })
+  const makeCommands = (from: NonNullable<typeof broker>, queue: CommandQueue) => {
+    const name = `commands_${queue}`
+    const counted = {
+      done: metrics.counter(`${name}_done_total`, `Commands from the queue of ${queue} that were done.`),
+      refused: metrics.counter(`${name}_refused_total`, `Commands from the queue of ${queue} that were refused, to whoever had sent them.`),
+      parked: metrics.counter(`${name}_parked_total`, `Commands from the queue of ${queue} that were parked.`),
+    }
+    return commands({
+      queue,
+      commands: from.commands,
+      check: gate.check,
+      dispatch: (operation, input, call) => dispatch(operation, input, call),
+      problemOf: problemBody,
+      park,
+      state: from.state,
+      limits: limits.rabbit,
+      onFault: onFault(`commands of ${queue}`),
+      onDone: (outcome) => counted[outcome].add(1),
+    })
+  }
+  const makeParkedMessages = () => {
+    let parked = Number.NaN
+    metrics.gauge('messages_parked', `Messages that nobody could take, and that nobody has sent again; ${limits.rabbit.counted} at most.`, () => parked)
+    return parkedMessages({
+      pool: readPool,
+      commands: broker?.commands,
+      headersFor: gate.headersFor,
+      senderOf: async (delivery) => (await gate.check(delivery)).caller,
+      park,
+      limits: limits.rabbit,
+      onFault: onFault('parked messages'),
+      onCount: (count) => void (parked = count),
+    })
+  }
 
   const makeInventory = () =>
     inventory({
@@ -175,8 +243,6 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       imports: { limits: limits.imports, rows: rowReader(importRow, limits.gateway), onFault: onFault('imports') },
     })
   const makeWebhooks = () => {
-    // A database of our own stands in a directory of our own, and the key beside it. Whoever brings a database brings the key, too.
-    const secretKeys = config.secretKeys ?? (config.database.url === undefined ? keysOfDirectory(config.dataDir) : undefined)
     const attempts = {
       delivered: metrics.counter('webhook_attempts_delivered_total', 'Attempts to deliver a webhook that the receiver took.'),
       failed: metrics.counter('webhook_attempts_failed_total', 'Attempts to deliver a webhook that failed.'),
@@ -246,8 +312,11 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const { serviceKey, urls } = config.inside
   /** What runs here, in the order in which it starts. */
   const services: readonly Service[] = [
-    ...(has('identity', 'gateway') ? [who] : []),
-    ...(has('inventory') ? [makeInventory()] : []),
+    ...(has('identity', 'gateway', 'item-commands', 'stock-commands', 'order-commands') ? [who] : []),
+    ...(has('inventory') ? [makeInventory(), makeParkedMessages()] : []),
+    ...(broker && has('item-commands') ? [makeCommands(broker, 'items')] : []),
+    ...(broker && has('stock-commands') ? [makeCommands(broker, 'stock')] : []),
+    ...(broker && has('order-commands') ? [makeCommands(broker, 'orders')] : []),
     // Before the relay: what it finds nobody listening to is gone.
     ...(has('webhooks') ? [makeWebhooks()] : []),
     ...(has('relay') ? [relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') })] : []),
@@ -337,6 +406,10 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       const stopListening = bus.overhear(sellable.overhearer)
       parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
       parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
+      if (broker !== undefined) {
+        broker.start()
+        parts.started({ name: 'RabbitMQ', stop: () => broker.stop(), stopMs: limits.lifecycle.stopMs })
+      }
       for (const service of services) {
         await service.start()
         parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })

@@ -41,6 +41,12 @@ export type Config = {
   readonly redisUrl: string | undefined
   /** Where RabbitMQ tells the monitor of its queues. */
   readonly rabbitmqManagementUrl: string | undefined
+  readonly amqp: {
+    /** The nodes of a RabbitMQ; without one, messages stay in the process. */
+    readonly urls: readonly string[] | undefined
+    /** What the names of our exchanges and queues begin with. */
+    readonly prefix: string
+  }
   readonly edge: {
     /** For keys that have no rate of their own, and for people. */
     readonly rate: Rate
@@ -118,6 +124,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     log: { level: need(read('HOLDFAST_LOG_LEVEL')), requests: need(read('HOLDFAST_LOG_REQUESTS')) },
     redisUrl: read('REDIS_URL'),
     rabbitmqManagementUrl: read('HOLDFAST_RABBITMQ_MANAGEMENT_URL'),
+    amqp: { urls: read('AMQP_URL'), prefix: need(read('HOLDFAST_AMQP_PREFIX')) },
     edge: {
       rate: need(read('HOLDFAST_RATE_LIMIT')),
       addressRate: need(read('HOLDFAST_ADDRESS_RATE_LIMIT')),
@@ -239,6 +246,9 @@ const variables = {
   HOLDFAST_RELAY_URL: insideUrls,
   HOLDFAST_TIMERS_URL: insideUrls,
   HOLDFAST_MONITOR_URL: insideUrls,
+  HOLDFAST_ITEM_COMMANDS_URL: insideUrls,
+  HOLDFAST_STOCK_COMMANDS_URL: insideUrls,
+  HOLDFAST_ORDER_COMMANDS_URL: insideUrls,
   HOLDFAST_DATA_DIR: { read: (text) => (text.includes('\0') ? undefined : resolve(text)), allowed: 'a path', otherwise: './.holdfast' },
   DATABASE_URL: {
     read: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) && isListOfServers(text) ? text : undefined),
@@ -264,6 +274,15 @@ const variables = {
     secret: true,
   },
   REDIS_URL: { read: (text) => (/^rediss?:\/\/\S+$/.test(text) ? text : undefined), allowed: 'redis://user:password@host:port/database', secret: true },
+  AMQP_URL: {
+    ...list((url) => /^amqps?:\/\/\S+$/.test(url) && URL.canParse(url), 'amqp://user:password@host:port/vhost, or several with commas between them'),
+    secret: true,
+  },
+  HOLDFAST_AMQP_PREFIX: {
+    read: (text) => (/^[a-z][a-z0-9_-]{0,39}$/.test(text) ? text : undefined),
+    allowed: 'a letter and up to 39 letters, digits, _ and -, in lower case',
+    otherwise: 'holdfast',
+  },
   HOLDFAST_RATE_LIMIT: rate('1000/1s'),
   HOLDFAST_ADDRESS_RATE_LIMIT: rate('100/1s'),
   HOLDFAST_CORS_ORIGINS: list(isOrigin, 'origins with commas between them, each such as https://shop.example'),

@@ -1,7 +1,18 @@
 // The roles of the program. One process runs all of them, or each its own, or anything between.
 import type { Operation } from '@holdfast/contract'
 
-export const allRoles = ['gateway', 'identity', 'inventory', 'webhooks', 'relay', 'timers', 'monitor'] as const
+export const allRoles = [
+  'gateway',
+  'identity',
+  'inventory',
+  'webhooks',
+  'relay',
+  'timers',
+  'item-commands',
+  'stock-commands',
+  'order-commands',
+  'monitor',
+] as const
 export type Role = (typeof allRoles)[number]
 
 /** The roles that `serve` was given, with commas or blanks between them; nothing means all. Throws a sentence when one is none. */
@@ -23,6 +34,9 @@ const asks: Readonly<Record<Role, readonly Operation['service'][]>> = {
   timers: [],
   // It asks everybody how they do, and needs nobody for that.
   monitor: [],
+  'item-commands': ['inventory'],
+  'stock-commands': ['inventory'],
+  'order-commands': ['inventory'],
 }
 
 /** The roles that must be reached elsewhere, because these ask them and do not run here. */
@@ -38,5 +52,8 @@ const urlVariables = {
   relay: 'HOLDFAST_RELAY_URL',
   timers: 'HOLDFAST_TIMERS_URL',
   monitor: 'HOLDFAST_MONITOR_URL',
+  'item-commands': 'HOLDFAST_ITEM_COMMANDS_URL',
+  'stock-commands': 'HOLDFAST_STOCK_COMMANDS_URL',
+  'order-commands': 'HOLDFAST_ORDER_COMMANDS_URL',
 } as const satisfies Record<Role, string>
 export const urlVariable = <R extends Role>(role: R): (typeof urlVariables)[R] => urlVariables[role]

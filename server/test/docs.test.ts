@@ -35,7 +35,7 @@ test('every role and every scope stands in docs/guides/keys-and-roles.md', () =>
 })
 
 test('every variable that is read from the environment stands in docs/operating/running.md, and no other', () => {
-  const names = (text: string) => new Set([...text.matchAll(/\b(HOST|PORT|DATABASE_URL|REDIS_URL|HOLDFAST_[A-Z_]+)\b/g)].map(([name]) => name))
+  const names = (text: string) => new Set([...text.matchAll(/\b(HOST|PORT|DATABASE_URL|REDIS_URL|AMQP_URL|HOLDFAST_[A-Z_]+)\b/g)].map(([name]) => name))
   const table = read('docs/operating/running.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))

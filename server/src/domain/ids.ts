@@ -26,6 +26,7 @@ export const prefixes = {
   audit_entry: 'aud',
   webhook_endpoint: 'whe',
   webhook_delivery: 'whd',
+  parked_message: 'msg',
 } as const
 export type IdKind = keyof typeof prefixes
 

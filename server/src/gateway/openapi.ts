@@ -145,6 +145,7 @@ const mayBeStale = ({ output }: Operation): boolean => 'properties' in output &&
 
 /** A sentence for each resource; a test holds it against the table. */
 export const tagTexts: Readonly<Record<string, string>> = {
+  parked_messages: 'Messages that nobody could take, with the reason: sent again, or discarded.',
   items: 'What is stocked, known by its sku.',
   imports: 'Files of items and their opening stock: how far they are, and which rows failed.',
   locations: 'Places that hold stock, known by their code.',

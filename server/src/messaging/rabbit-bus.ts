@@ -1,12 +1,12 @@
 // Events over RabbitMQ. A queue for each consuming role keeps what has happened until it was taken, whoever runs and whoever does not.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { WrittenEvent } from '../domain/event.ts'
-import { growingWait, type Waits } from '../platform/growing-waits.ts'
+import type { Waits } from '../platform/growing-waits.ts'
 import type { Bus, Listener, Subscriber } from './bus.ts'
 import type { Park } from './parking.ts'
 import type { Rabbit } from './rabbit.ts'
 import type { Message } from './rabbit-publisher.ts'
+import { Over, tried } from './tried.ts'
 
 export type RabbitBusLimits = {
   /** Events that a consumer is sent ahead, and takes at a time. */
@@ -140,39 +140,6 @@ export const rabbitBus = ({
 type Leave = () => Promise<void>
 /** Nobody waits for it but whoever stops RabbitMQ. */
 const leaving = (leave: Leave) => (): void => void leave()
-
-/** Nobody is there any more for whom it is tried. */
-class Over extends Error {}
-
-/** Tries as often as it may, and as long as it takes while something is away. Answers the last error; nothing when it was done. */
-const tried = async (
-  doIt: () => Promise<unknown>,
-  {
-    limits,
-    isPassing,
-    over,
-    onFault,
-  }: {
-    readonly limits: { readonly tries: number; readonly retry: Waits }
-    readonly isPassing: (error: unknown) => boolean
-    readonly over: AbortSignal
-    readonly onFault: (error: unknown) => void
-  },
-): Promise<{ readonly error: unknown } | undefined> => {
-  let ownFailures = 0
-  for (let failures = 1; ; failures += 1) {
-    if (over.aborted) throw new Over('what was consumed is given back')
-    try {
-      await doIt()
-      return undefined
-    } catch (error) {
-      onFault(error)
-      if (!isPassing(error)) ownFailures += 1
-      if (ownFailures >= limits.tries) return { error }
-    }
-    await sleep(growingWait(failures, limits.retry), undefined, { signal: over }).catch(() => undefined)
-  }
-}
 
 const reasonOf = ({ error }: { readonly error: unknown }): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
 

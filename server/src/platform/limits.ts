@@ -556,6 +556,12 @@ const rabbit = {
   brokerDeliveries: 1_000,
   /** A day of ten a second, or an hour of two hundred and fifty. */
   commandsWaiting: 1_000_000,
+  /** How often parked messages are counted, and up to how many. */
+  lookMs: 5_000,
+  counted: 100_000,
+  /** What was sent again and has not come back for so long is forgotten. */
+  resentAgeMs: 30 * 24 * 3_600_000,
+  forgotten: 1_000,
 } as const
 
 export const limits = {

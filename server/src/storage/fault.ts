@@ -50,6 +50,12 @@ export const isAway = (error: unknown): boolean => {
   return kind === 'unavailable' || kind === 'unknown'
 }
 
+/** Whether an error says that the database is away or busy for now, and nothing of what was asked of it. */
+export const isPassing = (error: unknown): boolean => {
+  const fault = faultOf(error)
+  return fault !== undefined && (fault.kind !== 'refused' || fault.sqlState?.startsWith('40') === true)
+}
+
 const codeOf = (error: unknown): string | undefined => {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined

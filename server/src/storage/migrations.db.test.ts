@@ -32,7 +32,7 @@ test('who was an administrator still is, and a key with every scope of then has 
   const { url, sql } = await before('0005')
   const then = ['items:read', 'items:write', 'stock:read', 'stock:adjust', 'holds:read', 'holds:write', 'audit:read']
   const now = ['items:read', 'items:write', 'availability:read', 'stock:read', 'stock:adjust', 'stock:approve', 'holds:read', 'holds:write']
-  now.push('webhooks:manage', 'users:manage', 'keys:manage', 'audit:read', 'status:read')
+  now.push('webhooks:manage', 'users:manage', 'keys:manage', 'audit:read', 'messages:manage', 'status:read')
   await sql.query(`
 insert into users (id, email, password_hash, role)
 values (gen_random_uuid(), 'root@example.com', 'x', 'admin'), (gen_random_uuid(), 'ada@example.com', 'x', 'operator')`)

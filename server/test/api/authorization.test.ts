@@ -250,6 +250,9 @@ const rows: Readonly<Record<string, Row>> = {
   'webhook_endpoints.deliveries': { roles: managers, keys: ['webhooks:manage'], away: 'closed' },
   'webhook_deliveries.get': { roles: managers, keys: ['webhooks:manage'], away: 'closed' },
   'webhook_deliveries.retry': { roles: managers, keys: ['webhooks:manage'], away: 'closed' },
+  'parked_messages.list': { roles: managers, keys: ['messages:manage'], away: 'closed' },
+  'parked_messages.resend': { roles: managers, keys: ['messages:manage'], away: 'closed' },
+  'parked_messages.discard': { roles: managers, keys: ['messages:manage'], away: 'closed' },
 }
 
 const database = await ownDatabase()

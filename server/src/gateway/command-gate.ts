@@ -1,0 +1,157 @@
+// A command that came as a message, checked as a request is: who sends it, may they, is it well formed. The same rules, the same words.
+import { hash } from 'node:crypto'
+import type { Operation } from '@holdfast/contract'
+import type { GatewayLimits } from '../platform/limits.ts'
+import { opened, sealed } from '../platform/sealed.ts'
+import { randomWord } from '../platform/random.ts'
+import { readCaller, writeCaller, type Call, type Caller, type Refusal, type WireCaller } from '../services/service.ts'
+import { admitted, keyIn, wrongKey, type Identify } from './authenticate.ts'
+import { readJson } from './json.ts'
+import { Refused } from './problem.ts'
+import { bodyMayBeMissing, faultFinder, validatorOf, type Input, type Validator } from './validate.ts'
+
+export type Command = {
+  readonly operation: string
+  readonly input: Partial<Input>
+  readonly idempotency_key?: string
+  readonly reply_to?: string
+}
+export type CommandIn = {
+  readonly content: Buffer
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly messageId: string | undefined
+  readonly appId: string | undefined
+}
+
+export type CheckedCommand = {
+  /** As much as could be read of it; undefined: it is no command. */
+  readonly command: Command | undefined
+  /** Who sends it; undefined: nobody that we know. */
+  readonly caller: Caller | undefined
+  readonly requestId: string
+} & ({ readonly ok: true; readonly operation: Operation; readonly input: Input; readonly call: Call } | { readonly ok: false; readonly refusal: Refusal })
+
+export type CommandGate = {
+  /** Rejects when it cannot be found out now who sends it. */
+  check(message: CommandIn): Promise<CheckedCommand>
+  /** The headers with which a process of ours sends a command in a caller's name. Undefined: there is no key to seal them with. */
+  headersFor(caller: Caller, content: Buffer): Readonly<Record<string, string>> | undefined
+}
+
+export type CommandGateDeps = {
+  readonly operations: readonly Operation[]
+  readonly identify: Identify
+  /** Believed from whoever has it. */
+  readonly key: string | undefined
+  readonly limits: GatewayLimits
+}
+
+/** By message comes what changes something, and whole. */
+const canBeSent = ({ method, bodyTypes, streams }: Operation): boolean => method !== 'GET' && bodyTypes === undefined && !streams
+
+export const commandGate = ({ operations, identify, key, limits }: CommandGateDeps): CommandGate => {
+  const known = new Map(operations.filter(canBeSent).map((operation) => [operation.name, operation]))
+  /** Made when they are first needed: all of them take a second. */
+  const validators = new Map<Operation, Validator>()
+  const validatorFor = (operation: Operation): Validator => {
+    const made = validators.get(operation) ?? validatorOf(operation, limits)
+    validators.set(operation, made)
+    return made
+  }
+  const faultsOf = faultFinder(commandSchema(limits), limits)
+
+  const read = (content: Buffer): Command => {
+    if (content.length > limits.bodyBytes) throw new Refused({ code: 'payload_too_large', detail: `The message is larger than ${limits.bodyBytes} bytes.` })
+    const value = readJson(content, limits)
+    const errors = faultsOf(value)
+    if (errors.length > 0) throw invalid(errors)
+    return value as Command // as its schema says
+  }
+
+  /** Whom the message names as its sender: with a key of theirs, or because a process of ours says so. */
+  const senderOf = async ({ headers, content }: CommandIn): Promise<Caller> => {
+    const token = headers[CALLER_HEADER]
+    if (typeof token === 'string') {
+      const said = key === undefined ? undefined : (opened(token, key) as Said | undefined) // sealed below, if it opens
+      if (said === undefined || said.content !== digest(content)) throw wrongKey()
+      return readCaller(said.caller)
+    }
+    const { authorization } = headers
+    const caller = await identify(keyIn(typeof authorization === 'string' ? authorization : undefined))
+    if (caller === undefined) throw wrongKey()
+    return caller
+  }
+
+  const checked = (command: Command, caller: Caller, message: CommandIn, requestId: string): { operation: Operation; input: Input; call: Call } => {
+    const operation = known.get(command.operation)
+    if (operation === undefined)
+      throw invalid([{ param: 'operation', message: `is none that is taken by message: ${command.operation.slice(0, LONGEST_NAME)}` }])
+    admitted(caller, operation)
+    const { params = {}, query = {}, body = bodyMayBeMissing(operation) ? {} : undefined } = command.input
+    const input = { params, query, body }
+    const errors = validatorFor(operation)(input)
+    if (errors !== undefined) throw invalid(errors)
+    const { idempotency_key: idempotencyKey } = command
+    if (idempotencyKey === undefined && operation.movesStock && (query as { dry_run?: unknown }).dry_run !== true)
+      throw new Refused({ code: 'idempotency_key_required', detail: `${operation.name} moves stock: send an idempotency_key, the same one each time.` })
+    const origin = { address: 'message', userAgent: message.appId ?? null }
+    return { operation, input, call: { caller, requestId, origin, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } }
+  }
+
+  const check = async (message: CommandIn): Promise<CheckedCommand> => {
+    const requestId = idOf(message.messageId)
+    let command: Command | undefined
+    let caller: Caller | undefined
+    const refusals: Refusal[] = []
+    // Who sent it is found out even of what cannot be read; and that it is nobody is told before anything else.
+    try {
+      caller = await senderOf(message)
+    } catch (error) {
+      refusals.push(refusalOf(error))
+    }
+    try {
+      command = read(message.content)
+      if (caller !== undefined) return { ok: true, command, caller, requestId, ...checked(command, caller, message, requestId) }
+    } catch (error) {
+      refusals.push(refusalOf(error))
+    }
+    return { ok: false, command, caller, requestId, refusal: refusals[0] ?? refusalOf(wrongKey()) }
+  }
+
+  return {
+    check,
+    headersFor: (caller, content) =>
+      key === undefined ? undefined : { [CALLER_HEADER]: sealed({ caller: writeCaller(caller), content: digest(content) } satisfies Said, key) },
+  }
+}
+
+/** Sealed for one message alone: whoever finds it in a queue cannot put it on another one. */
+type Said = { readonly caller: WireCaller; readonly content: string }
+const CALLER_HEADER = 'holdfast-caller'
+const digest = (content: Buffer): string => hash('sha256', content, 'base64url')
+
+const refusalOf = (error: unknown): Refusal => {
+  if (error instanceof Refused) return error.refusal
+  throw error
+}
+const invalid = (errors: NonNullable<Refusal['errors']>): Refused => {
+  const [first] = errors
+  return new Refused({ code: 'invalid_request', detail: `${first?.param || 'The message'} ${first?.message ?? 'is not well formed'}`, errors })
+}
+
+/** The sender's own word for it, when it is fit for a log. */
+const idOf = (given: string | undefined): string => (given !== undefined && /^[A-Za-z0-9_.-]{8,128}$/.test(given) ? given : `msg_${randomWord(ID_LETTERS)}`)
+const ID_LETTERS = 20
+const LONGEST_NAME = 100
+
+const commandSchema = ({ idempotencyKeyCharacters }: GatewayLimits) => ({
+  type: 'object',
+  required: ['operation', 'input'],
+  additionalProperties: false,
+  properties: {
+    operation: { type: 'string' },
+    input: { type: 'object', additionalProperties: false, properties: { params: { type: 'object' }, query: { type: 'object' }, body: { type: 'object' } } },
+    idempotency_key: { type: 'string', minLength: 1, maxLength: idempotencyKeyCharacters, pattern: '^[\\x20-\\x7e]*$', examples: ['receipt-4711'] },
+    reply_to: { type: 'string', minLength: 1, maxLength: 255 },
+  },
+})
