@@ -294,7 +294,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       pool: pool('monitor', limits.monitor.pool, { statementTimeoutMs: limits.monitor.statementMs }),
       verifyPool: pool('verify', limits.monitor.verification.pool, { statementTimeoutMs: limits.monitor.verification.statementMs }),
       redis,
-      rabbitmq: config.rabbitmqManagementUrl === undefined ? undefined : { url: config.rabbitmqManagementUrl, prefix: 'holdfast' },
+      rabbitmq: config.rabbitmqManagementUrl === undefined ? undefined : { url: config.rabbitmqManagementUrl, prefix: config.amqp.prefix },
       limits: limits.monitor,
       onFault: onFault('monitor'),
       onVerified: (verification) => void (violations = verification.violations.length),
