@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, importRow, type Operation } from '@holdfast/contract'
 import type { Config } from './config.ts'
+import { deferral } from './deferral.ts'
 import { dispatcher } from './dispatch.ts'
 import type { Uuid } from './domain/ids.ts'
 import { commandGate } from './gateway/command-gate.ts'
@@ -114,6 +115,9 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const park = (parked: Parked) => parkMessage(backgroundPool, parked)
   const broker = config.amqp.urls && openRabbit(config.amqp.urls)
   const bus = broker?.bus ?? memoryBus()
+  // Without a broker the bus is this process's memory: the relay would find nobody listening, and forget what happened.
+  if (broker === undefined && has('relay') !== has('webhooks'))
+    throw new Error('relay and webhooks run in one process, or in several with a broker between them: set AMQP_URL')
 
   /** What tells databases apart that share one Redis; known once we have started. */
   let databaseName: string | undefined
@@ -130,8 +134,9 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     availability({
       readLevels,
       limits: limits.cache,
-      // Another process may share a database that was named; one of our own is ours alone, and we know of all that is done to it.
-      ttlMs: config.database.url === undefined ? limits.cache.ttlMs : limits.cache.unheardTtlMs,
+      // Another process may share a database that was named, and without a broker we do not hear of what it does. One of our own is
+      // ours alone.
+      ttlMs: config.database.url === undefined || broker !== undefined ? limits.cache.ttlMs : limits.cache.unheardTtlMs,
       staleMs: config.cache.staleSeconds * 1_000,
       shared: redis && {
         redis,
@@ -357,8 +362,22 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       addresses: config.edge.addressRate,
       rates: limits.rateLimit.rates,
     })
+    const kept = metrics.counter('operations_kept_total', 'Operations that were kept by the broker while the database was away.')
+    const later =
+      broker &&
+      deferral({
+        send: async ({ operation, input, idempotencyKey, caller }) => {
+          const content = Buffer.from(JSON.stringify({ operation, input, idempotency_key: idempotencyKey }))
+          const headers = gate.headersFor(caller, content)
+          if (headers === undefined) throw new Error('nothing can be kept in the name of a caller without HOLDFAST_SERVICE_KEY or HOLDFAST_SECRET_KEY')
+          await broker.commands.send({ operation, content, headers })
+        },
+        onDeferred: () => kept.add(1),
+        onFault: onFault('what is kept for later'),
+      })
     return buildGateway({
       dispatch,
+      defer: later?.defer,
       identify: who.identify,
       identifySession: who.identifySession,
       log,
@@ -403,8 +422,10 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     start: async () => {
       await makeMonths(backgroundPool, limits.timers.monthsAhead)
       databaseName = await databaseIdentity(backgroundPool)
-      const stopListening = bus.overhear(sellable.overhearer)
-      parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
+      if (has('inventory')) {
+        const stopListening = bus.overhear(sellable.overhearer)
+        parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
+      }
       parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
       if (broker !== undefined) {
         broker.start()

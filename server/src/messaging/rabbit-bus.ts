@@ -2,7 +2,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { WrittenEvent } from '../domain/event.ts'
 import type { Waits } from '../platform/growing-waits.ts'
-import type { Bus, Listener, Subscriber } from './bus.ts'
+import type { Bus, Overhearer, Subscriber } from './bus.ts'
 import type { Park } from './parking.ts'
 import type { Rabbit } from './rabbit.ts'
 import type { Message } from './rabbit-publisher.ts'
@@ -105,7 +105,7 @@ export const rabbitBus = ({
     })
   }
 
-  const overhear = ({ take, missed }: Listener): Leave =>
+  const overhear = ({ take, missed }: Overhearer): Leave =>
     rabbit.attend(async (connection) => {
       const channel = await connection.createChannel()
       channel.on('error', onFault)
