@@ -286,8 +286,8 @@ function refusal(
   mayHaveBeenDone: boolean,
 ): HoldfastError {
   const told = readRefusal(response, text)
-  const isFinal = !told.retryable || told.code === 'insufficient_stock'
-  const outcome: Outcome = !isFinal && (told.status >= 500 || mayHaveBeenDone) ? 'unknown' : 'refused'
+  // Too little stock is not remembered under the key: an earlier try that is still on its way may find more, and be done after all.
+  const outcome: Outcome = told.retryable && (told.status >= 500 || mayHaveBeenDone) ? 'unknown' : 'refused'
   const detail = told.code === 'unexpected_answer' ? `${title} ${told.detail}` : told.detail
   return new HoldfastError({ ...told, detail }, { outcome, idempotencyKey })
 }

@@ -259,6 +259,12 @@ describe('a call without an answer', () => {
     expect(await failure(stock.holds.place({ lines }))).toMatchObject({ outcome: 'unknown', message: expect.stringContaining('ECONNREFUSED') })
   })
 
+  test('is not said to be refused for too little stock when an earlier try may still be under way', async () => {
+    await using server = await startServer([problem(503, 'unavailable', { retryable: true }), problem(409, 'insufficient_stock', { retryable: true })])
+    const { stock } = clientOf(server)
+    expect(await failure(stock.holds.place({ lines }))).toMatchObject({ code: 'insufficient_stock', outcome: 'unknown' })
+  })
+
   test('ends at once when its caller gives it up', async () => {
     const controller = new AbortController()
     await using server = await startServer(() => {
