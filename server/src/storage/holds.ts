@@ -44,7 +44,10 @@ select ${holdColumns}
   return rows.map(holdOf)
 }
 
-/** Active holds past their time, earliest first. The clock is read by a subquery, once: read for each row, it would keep the index from being searched. */
+/**
+ * Active holds past their time, earliest first: by the time that decides, which never runs back, though the clock may. It is read by a
+ * subquery, once: read for each row, it would keep the index from being searched.
+ */
 export const dueHolds = async (pool: Pool, limit: number): Promise<Uuid[]> => {
   const { rows } = await pool.query({
     name: 'sweep-due-holds',
@@ -52,7 +55,7 @@ export const dueHolds = async (pool: Pool, limit: number): Promise<Uuid[]> => {
 select h.id
   from holds as h
  where h.status = 'active'
-   and h.expires_at <= (select clock_timestamp())
+   and h.expires_at <= (select greatest(clock_timestamp(), head.latest_at) from ledger_head as head)
  order by h.expires_at, h.id
  limit $1`,
     values: [limit],

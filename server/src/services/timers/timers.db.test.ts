@@ -54,6 +54,20 @@ test('two processes that sweep at once expire each hold once', async () => {
   await expectBooksAgree(cell)
 })
 
+test('who is due by what was decided before gives stock back, though the clock was set back since', async () => {
+  const cell = await freshCell()
+  await cell.stock.submit(ask(receipt(10)))
+  await place(cell.stock, 3, { ttlMs: 60_000 })
+  // As a clock leaves it that was an hour ahead when something was decided, and was then put right.
+  await cell.pool.query("update ledger_head set latest_at = clock_timestamp() + interval '1 hour'")
+  const { service } = timersOn(cell, { sweep: 7 })
+
+  await service.start()
+  await until(async () => (await statuses(cell)).every(({ status }) => status === 'expired'))
+
+  expect(await rowsOf(cell.pool, 'select l.available, l.held from stock_levels as l')).toEqual([{ available: 10, held: 0 }])
+})
+
 test('only keys that are old enough are forgotten, a few at a time', async () => {
   const cell = await freshCell()
   await cell.pool.query(`
