@@ -21,7 +21,7 @@ const usage = `npm run torture -- [options]
   --topology NAME  single: two processes that do everything (default); roles: a process for each role
   --faults KINDS   all, or some of ${faultKinds.join(',')} (default: all but clock, as far as what they break is there)
   --amqp           with RabbitMQ between the roles
-  --stale MS       reads may be behind by so much (default 0)
+  --stale MS       availability may be behind by so much (default 15000: fresh for one second, and read by the slowest statement)
   --out DIR        keeps the history, the faults, and what every process has said
   --mutant NAME    with a bug planted, to see it found; all: one after the other. Names:
                    ${mutants.map(({ name }) => name).join(', ')}
@@ -63,7 +63,7 @@ const run: Options = {
   out,
   root: fileURLToPath(new URL('../../..', import.meta.url)),
   patience: profile.patience,
-  staleMs: values.stale === undefined ? 0 : whole('--stale', values.stale),
+  staleMs: values.stale === undefined ? 15_000 : whole('--stale', values.stale),
   log: (line) => (values.verbose ? process.stderr.write(`${line}\n`) : undefined),
 }
 

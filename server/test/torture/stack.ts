@@ -81,6 +81,7 @@ const processesOf = (topology: Topology, amqp: boolean): readonly Spec[] =>
             ]
           : [{ name: 'webhooks', roles: ['webhooks', 'relay'] }]),
         { name: 'timers', roles: ['timers'] },
+        { name: 'monitor', roles: ['monitor'] },
         { name: 'gateway-1', roles: ['gateway'], isGateway: true },
         { name: 'gateway-2', roles: ['gateway'], isGateway: true },
       ]

@@ -8,8 +8,7 @@ const CHECK = 'what is held lies between what must and what may have been'
 
 type Change = { readonly by: number; readonly invNs: number; readonly compNs: number }
 
-/** @param staleNs  by how much reads may be behind */
-export const checkBounds = (evidence: Evidence, observers: readonly Observer[], { staleNs }: { readonly staleNs: number }): Violation[] => {
+export const checkBounds = (evidence: Evidence, observers: readonly Observer[]): Violation[] => {
   const changes = new Map<string, Change[]>()
   for (const event of evidence.snapshot.events) {
     const wish = evidence.wishOf.get(event.sequence)
@@ -31,9 +30,8 @@ export const checkBounds = (evidence: Evidence, observers: readonly Observer[], 
       const held = said?.held
       const of = sums.get(level)
       if (isWrite || held === undefined || of === undefined) return []
-      const from = invNs - staleNs
-      const least = of.moreEnded(from) + of.lessBegun(compNs)
-      const most = of.moreBegun(compNs) + of.lessEnded(from)
+      const least = of.moreEnded(invNs) + of.lessBegun(compNs)
+      const most = of.moreBegun(compNs) + of.lessEnded(invNs)
       if (Math.max(0, least) <= held && held <= most) return []
       return [{ check: CHECK, what: `${who}: ${held} of ${level} are said to be held, and it must be ${Math.max(0, least)} to ${most}` }]
     }),

@@ -271,6 +271,7 @@ describe('versions against the clock on the wall', () => {
     level: 'TEA@A',
     version,
     isWrite,
+    isCached: !isWrite,
     invNs: fromMs * 1e6,
     compNs: toMs * 1e6,
     said: undefined,

@@ -40,7 +40,7 @@ export const checkAll = (evidence: Evidence, { staleNs, log, isSubscribed, queue
   step('accounts', () => checkAccounts(evidence))
   step('levels', () => checkLevels(evidence, observers, { staleNs }))
   step('order', () => checkOrder(observers, { staleNs }))
-  step('bounds', () => checkBounds(evidence, observers, { staleNs }))
+  step('bounds', () => checkBounds(evidence, observers))
   step('laws', () => checkLaws(evidence))
   step('books', () => books.map(({ rule, found }) => ({ check: `verify: ${rule}`, what: found })))
   step('webhooks', () => checkWebhooks(evidence.snapshot, log, { isSubscribed, queuedUpTo, toldUpTo }))

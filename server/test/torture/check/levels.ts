@@ -10,7 +10,7 @@ const TIME = 'what ended before something began, came before it'
 const SNAPSHOT = 'one answer is of one moment'
 const FRESH = 'a reader gets nothing older than asked for'
 
-/** @param staleNs  by how much reads may be behind */
+/** @param staleNs  by how much reads may be behind that may be answered from a cache */
 export const checkLevels = (evidence: Evidence, observers: readonly Observer[], { staleNs }: { readonly staleNs: number }): Violation[] => {
   const violations: Violation[] = []
   const all = observers.flatMap(({ seen }) => seen)
@@ -58,7 +58,7 @@ export const checkTime = (observations: readonly Observation[], staleNs: number)
   const violations: Violation[] = []
   let earliest: Observation | undefined
   for (const one of inOrder.toReversed()) {
-    const invNs = one.isWrite ? one.invNs : one.invNs - staleNs
+    const invNs = one.isCached ? one.invNs - staleNs : one.invNs
     if (earliest !== undefined && invNs > earliest.compNs)
       violations.push({
         check: TIME,

@@ -8,6 +8,8 @@ export type Observation = {
   readonly version: number
   /** It made this version; all others have only seen it. */
   readonly isWrite: boolean
+  /** It may have been read a moment before it was asked for. */
+  readonly isCached: boolean
   readonly invNs: number
   readonly compNs: number
   /** What it says that stood there: some of the counts, or what was too little. */
@@ -35,6 +37,7 @@ const writersOf = (evidence: Evidence): Observer[] =>
       level,
       version,
       isWrite: true,
+      isCached: false,
       invNs,
       compNs,
       said: undefined,
@@ -53,7 +56,14 @@ const readersOf = (evidence: Evidence): Observer[] =>
       const seen = seenBy(operation, attempt, evidence)
       if (seen.length === 0) return []
       const who = `${operation.action} (operation ${operation.i}, try ${attempt.try})`
-      return [{ who, invNs, compNs, seen: seen.map((one) => ({ ...one, isWrite: false, invNs, compNs, sequence: attempt.sequence, who })) }]
+      return [
+        {
+          who,
+          invNs,
+          compNs,
+          seen: seen.map((one) => ({ ...one, isWrite: false, isCached: operation.action === 'availability', invNs, compNs, sequence: attempt.sequence, who })),
+        },
+      ]
     }),
   )
 

@@ -49,8 +49,8 @@ export const checkOrder = (observers: readonly Observer[], { staleNs }: { readon
     if (place > 0) edge(barrier - 1, barrier)
   }
   for (const [node, { invNs, seen }] of observers.entries()) {
-    const isRead = seen.every(({ isWrite }) => !isWrite)
-    const last = lastBefore(ends, isRead ? invNs - staleNs : invNs)
+    const isCached = seen.every((one) => one.isCached)
+    const last = lastBefore(ends, isCached ? invNs - staleNs : invNs)
     if (last >= 0) edge(observers.length + last, node)
   }
 
