@@ -27,11 +27,12 @@ import { openMetrics } from './platform/metrics.ts'
 import { uuidV7 } from './platform/random.ts'
 import { openRedis, type Redis } from './platform/redis.ts'
 import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
-import { allRoles, rolesElsewhere, urlVariable, type Role } from './roles.ts'
+import { allRoles, commandRoles, rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
 import { availability, uncachedAvailability } from './services/inventory/availability.ts'
 import { commands } from './services/commands/commands.ts'
+import { commandSender } from './services/commands/send.ts'
 import { parkedMessages } from './services/commands/parked-messages.ts'
 import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
@@ -118,6 +119,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   // Without a broker the bus is this process's memory: the relay would find nobody listening, and forget what happened.
   if (broker === undefined && has('relay') !== has('webhooks'))
     throw new Error('relay and webhooks run in one process, or in several with a broker between them: set AMQP_URL')
+  if (broker === undefined && roles.size < allRoles.length && has(...commandRoles)) throw new Error('commands come from a broker: set AMQP_URL')
 
   /** What tells databases apart that share one Redis; known once we have started. */
   let databaseName: string | undefined
@@ -288,7 +290,9 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   /** Every process of every role that is known here: this one, and those whose addresses were said. */
   const probes = (): readonly Probe[] =>
     allRoles.flatMap((role) => [
-      ...(has(role) ? [{ role, where: 'this process', ask: async () => statesOf(roles, services) }] : []),
+      ...(has(role) && (broker !== undefined || !commandRoles.some((name) => name === role))
+        ? [{ role, where: 'this process', ask: async () => statesOf(roles, services) }]
+        : []),
       ...(serviceKey === undefined ? [] : urls[role].map((url) => ({ role, where: url, ask: askOverHttp(url, serviceKey) }))),
     ])
   const makeMonitor = () => {
@@ -317,7 +321,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const { serviceKey, urls } = config.inside
   /** What runs here, in the order in which it starts. */
   const services: readonly Service[] = [
-    ...(has('identity', 'gateway', 'item-commands', 'stock-commands', 'order-commands') ? [who] : []),
+    ...(has('identity', 'gateway', ...commandRoles) ? [who] : []),
     ...(has('inventory') ? [makeInventory(), makeParkedMessages()] : []),
     ...(broker && has('item-commands') ? [makeCommands(broker, 'items')] : []),
     ...(broker && has('stock-commands') ? [makeCommands(broker, 'stock')] : []),
@@ -366,12 +370,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     const later =
       broker &&
       deferral({
-        send: async ({ operation, input, idempotencyKey, caller }) => {
-          const content = Buffer.from(JSON.stringify({ operation, input, idempotency_key: idempotencyKey }))
-          const headers = gate.headersFor(caller, content)
-          if (headers === undefined) throw new Error('nothing can be kept in the name of a caller without HOLDFAST_SERVICE_KEY or HOLDFAST_SECRET_KEY')
-          await broker.commands.send({ operation, content, headers })
-        },
+        send: commandSender({ commands: broker.commands, headersFor: gate.headersFor }).send,
         onDeferred: () => kept.add(1),
         onFault: onFault('what is kept for later'),
       })

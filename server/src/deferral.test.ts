@@ -1,6 +1,6 @@
 import { operations, type Operation } from '@holdfast/contract'
 import { expect, test } from 'vitest'
-import { deferral } from './deferral.ts'
+import { deferral, type Input } from './deferral.ts'
 import { anyone, type Call } from './services/service.ts'
 
 const { receipts, adjustments, holds, transfers } = operations
@@ -22,7 +22,7 @@ test('what has arrived is kept under its key, with whoever told it', async () =>
 test('what has to be decided is never kept: a hold, a transfer, a try, and what names the version it must find', async () => {
   const { defer, kept } = keeping()
   const adjustment = { params: {}, query: {}, body: { location: 'LON', lines: [{ sku: 'TEA', delta: -1 }], reason: 'lost' } }
-  const refused: [Operation, unknown, Call][] = [
+  const refused: [Operation, Input, Call][] = [
     [holds.place, { params: {}, query: {}, body: { lines: [{ sku: 'TEA', quantity: 1 }] } }, call],
     [transfers.dispatch, { params: { id: 'trf_1' }, query: {}, body: {} }, call],
     [receipts.create, { ...received, query: { dry_run: true } }, call],

@@ -3,14 +3,16 @@
 import type { Operation } from '@holdfast/contract'
 import type { Accepted, Call, Caller } from './services/service.ts'
 
+export type Input = { readonly params?: unknown; readonly query?: unknown; readonly body?: unknown }
+
 export type Deferral = {
   /** Keeps it. Nothing: it has to be decided, or nobody could keep it just now. */
-  defer(operation: Operation, input: unknown, call: Call): Promise<Accepted | undefined>
+  defer(operation: Operation, input: Input, call: Call): Promise<Accepted | undefined>
 }
 
 export type DeferralDeps = {
   /** Resolves when it is safe with the broker; rejects when it may not be. */
-  readonly send: (message: { readonly operation: string; readonly input: unknown; readonly idempotencyKey: string; readonly caller: Caller }) => Promise<void>
+  readonly send: (message: { readonly operation: string; readonly input: Input; readonly idempotencyKey: string; readonly caller: Caller }) => Promise<void>
   readonly onDeferred: () => void
   readonly onFault: (error: unknown) => void
 }
@@ -34,11 +36,10 @@ const DETAIL =
   'The database cannot be reached. This is kept, and is done once as soon as it is back; the same request with the same Idempotency-Key then answers what became of it.'
 
 /** Whoever only tries, or names a version, wants to know now. */
-const wantsDecision = (input: unknown): boolean => {
-  const { query, body } = input as {
-    readonly query?: { readonly dry_run?: unknown }
-    readonly body?: { readonly if_version?: unknown; readonly lines?: unknown }
-  } // an operation's input
+const wantsDecision = (input: Input): boolean => {
+  // As the operation's schema says.
+  const query = input.query as { readonly dry_run?: unknown } | undefined
+  const body = input.body as { readonly if_version?: unknown; readonly lines?: unknown } | undefined
   const lines = Array.isArray(body?.lines) ? (body.lines as { readonly if_version?: unknown }[]) : [] // checked against the operation's schema
   return query?.dry_run === true || body?.if_version !== undefined || lines.some((line) => line.if_version !== undefined)
 }

@@ -15,6 +15,9 @@ export const allRoles = [
 ] as const
 export type Role = (typeof allRoles)[number]
 
+/** Those that take what comes by message. Without a broker there is nothing for them to do. */
+export const commandRoles = ['item-commands', 'stock-commands', 'order-commands'] as const satisfies readonly Role[]
+
 /** The roles that `serve` was given, with commas or blanks between them; nothing means all. Throws a sentence when one is none. */
 export const rolesOf = (words: readonly string[]): ReadonlySet<Role> => {
   const named = words.flatMap((word) => word.split(',')).filter((word) => word !== '')

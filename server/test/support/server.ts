@@ -12,7 +12,8 @@ import { openPool } from '../../src/storage/pool.ts'
 import type { Role } from '../../src/roles.ts'
 import { freshDatabase, type FreshDatabase } from './database.ts'
 import { freePort } from './free-port.ts'
-import { isOfRoles, nginxFolder, rolesAt, rolesToRun } from './topology.ts'
+import { openRabbit } from './rabbit.ts'
+import { isOfRoles, nginxFolder, queuesOf, rolesAt, rolesToRun } from './topology.ts'
 import { until } from './until.ts'
 
 export { until }
@@ -108,12 +109,16 @@ const serverOf = (one: Process): TestServer => ({
   request: (method, path, options) => request(one.url, method, path, options),
 })
 
+/** What the roles tell each other over: one broker for a file of tests. */
+let rabbit: ReturnType<typeof openRabbit> | undefined
+
 /** Every role in a process of its own, and nginx before the gateway. To its users, and to a test, that is one server. */
 const startRoles = async (environment: Readonly<Record<string, string>>): Promise<TestServer> => {
   const ports = new Map<Role, number>()
   for (const role of rolesToRun) ports.set(role, await freePort())
+  const broker = { AMQP_URL: (await (rabbit ??= openRabbit())).url, ...queuesOf(environment['DATABASE_URL'] ?? '') }
   const roles = await Promise.all(
-    Array.from(rolesAt(ports), ([role, own]) => startProcess(['serve', role], { ...own, ...environment, PORT: String(ports.get(role)) })),
+    Array.from(rolesAt(ports), ([role, own]) => startProcess(['serve', role], { ...broker, ...own, ...environment, PORT: String(ports.get(role)) })),
   )
   const port = await freePort()
   const nginx = nginxFolder(port, [ports.get('gateway') ?? 0])

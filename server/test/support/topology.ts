@@ -25,6 +25,11 @@ export const rolesAt = (ports: ReadonlyMap<Role, number>): ReadonlyMap<Role, Rea
 
 export const rolesToRun: readonly Role[] = allRoles
 
+/** Servers of one database share its queues, on the broker that a file of tests has. */
+export const queuesOf = (databaseUrl: string): Readonly<Record<string, string>> => ({
+  HOLDFAST_AMQP_PREFIX: new URL(databaseUrl).pathname.slice(1).replaceAll('_', '-'),
+})
+
 /** nginx in front of some gateways, as deploy/nginx says, in a folder of its own and on another port. */
 export const nginxFolder = (port: number, gateways: readonly number[]): { readonly args: readonly string[]; remove(): void } => {
   const folder = mkdtempSync(join(tmpdir(), `holdfast-test-nginx-${process.pid}-`))
