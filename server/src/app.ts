@@ -70,14 +70,20 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
   const onFault = (part: string) => sparingly((error, before) => log.warn({ err: error, part, ...timesBefore(before) }, 'something failed and is tried again'))
   const has = (...some: readonly Role[]): boolean => some.some((role) => roles.has(role))
 
+  /** Told when a connection to the database breaks: it may have gone, and what is remembered of stock be old. */
+  let onDatabaseBroken: () => void = () => undefined
   const pool = (name: string, size: number, options: { readonly pipeline?: boolean; readonly statementTimeoutMs?: number } = {}): Pool => {
+    const tellBroken = sparingly((error, before) => log.warn({ err: error, pool: name, ...timesBefore(before) }, 'a connection to the database broke'))
     const opened = openPool({
       url: databaseUrl,
       size,
       statementTimeoutMs: limits.database.statementMs,
       lockTimeoutMs: limits.database.lockMs,
       applicationName: `holdfast-${name}`,
-      onBroken: sparingly((error, before) => log.warn({ err: error, pool: name, ...timesBefore(before) }, 'a connection to the database broke')),
+      onBroken: (error) => {
+        onDatabaseBroken()
+        tellBroken(error)
+      },
       ...options,
     })
     const metric = name.replace('-', '_')
@@ -155,6 +161,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       },
     })
   const sellable = config.cache.isOn ? cached() : uncachedAvailability(readLevels)
+  onDatabaseBroken = sellable.unsure
   metrics.gauge('availability_remembered', 'Items whose availability the process remembers.', sellable.size)
 
   const items = catalog({
