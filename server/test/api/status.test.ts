@@ -3,11 +3,14 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { holdfast, type Status } from '@holdfast/sdk'
+import { connect } from 'amqplib'
 import pg from 'pg'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startPostgres } from '../../src/platform/embedded-postgres.ts'
 import { openLog } from '../../src/platform/log.ts'
 import { freePort } from '../support/free-port.ts'
+import type { Role } from '../../src/roles.ts'
+import { hasRabbit, openRabbit } from '../support/rabbit.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { hasRedis, startRedis } from '../support/redis.ts'
 import { API_KEY, createKey, ownDatabase, startProcess, startServer, until, verifyBooks, type TestServer } from '../support/server.ts'
@@ -75,6 +78,53 @@ test('a role whose process is killed is down within seconds, with what users not
     { type: 'service.down', subject: { object: 'service', version: 1 } },
     { type: 'service.up', subject: { version: 2 } },
   ])
+})
+
+test.skipIf(!hasRabbit)('the item consumer is stopped: the status says so, and what it means; items wait, and are made when it is started again', async () => {
+  const database = await ownDatabase()
+  const { url: AMQP_URL } = await openRabbit()
+  const ports = new Map<Role, number>([
+    ['item-commands', await freePort()],
+    ['inventory', await freePort()],
+  ])
+  const environment = {
+    ...rolesAt(ports).get('item-commands'),
+    DATABASE_URL: database.url,
+    HOLDFAST_API_KEY: API_KEY,
+    HOLDFAST_LOG_LEVEL: 'info',
+    AMQP_URL,
+    HOLDFAST_AMQP_PREFIX: 'status',
+  }
+  const begin = (role: Role) => startProcess(['serve', role], { ...environment, PORT: String(ports.get(role)) })
+  await begin('inventory')
+  const consumer = await begin('item-commands')
+  const rest = 'gateway,identity,webhooks,relay,timers,stock-commands,order-commands,monitor'
+  const { url } = await startProcess(['serve', rest], { ...environment, PORT: '0' })
+  const server = { stock: holdfast({ url, apiKey: API_KEY }) }
+  await comes(server, 'item-commands', 'up')
+
+  await consumer.stop()
+  const during = await comes(server, 'item-commands', 'down')
+  const [affected, ...others] = notUp(during)
+  expect([affected, others]).toEqual([['items by message', 'down'], []])
+  expect(during.functions.find(({ name }) => name === 'items by message')).toMatchObject({ because: ['item-commands'], means: expect.stringContaining('wait') })
+
+  // The API goes on, and what is sent meanwhile is kept.
+  await server.stock.items.create({ sku: 'CUP', name: 'Cup' })
+  const connection = await connect(AMQP_URL)
+  onTestFinished(() => connection.close())
+  const channel = await connection.createConfirmChannel()
+  const message = { operation: 'items.create', input: { body: { sku: 'TEA', name: 'Tea' } }, idempotency_key: 'tea' }
+  channel.publish('status.commands', 'items.create', Buffer.from(JSON.stringify(message)), {
+    persistent: true,
+    headers: { authorization: `Bearer ${API_KEY}` },
+  })
+  await channel.waitForConfirms()
+
+  await begin('item-commands')
+  await comes(server, 'item-commands', 'up')
+  await until('the item is made', async () => (await server.stock.items.get('TEA').catch(() => undefined)) !== undefined)
+  expect((await server.stock.items.list({ q: 'Tea' }).page()).data).toHaveLength(1)
 })
 
 test('while the database is down the status says so, and what that means; when it is back, the outage is told as events', async () => {
