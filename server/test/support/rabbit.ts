@@ -53,11 +53,13 @@ export type OwnRabbit = TestRabbit & {
   resume(): void
 }
 
-export const startRabbit = async (): Promise<OwnRabbit> => {
+/** @param managementPort  where its management API is to be; without it, it has none */
+export const startRabbit = async ({ managementPort }: { readonly managementPort?: number } = {}): Promise<OwnRabbit> => {
   const home = mkdtempSync(join(tmpdir(), 'holdfast-rabbit-'))
   const [port, distribution, names] = [await freePort(), await freePort(), await freePort()]
   for (const directory of ['data', 'log']) mkdirSync(join(home, directory))
-  writeFileSync(join(home, 'plugins'), '[].\n')
+  writeFileSync(join(home, 'plugins'), managementPort === undefined ? '[].\n' : '[rabbitmq_management].\n')
+  writeFileSync(join(home, 'rabbitmq.conf'), managementPort === undefined ? '' : `management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = ${managementPort}\n`)
   writeFileSync(join(home, '.erlang.cookie'), 'HOLDFASTTESTS', { mode: 0o400 })
   // What is set for the machine's own broker is none of ours.
   writeFileSync(join(home, 'environment'), '')
@@ -72,7 +74,7 @@ export const startRabbit = async (): Promise<OwnRabbit> => {
     RABBITMQ_MNESIA_BASE: join(home, 'data'),
     RABBITMQ_LOG_BASE: join(home, 'log'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(home, 'plugins'),
-    RABBITMQ_CONFIG_FILE: join(home, 'none'),
+    RABBITMQ_CONFIG_FILE: join(home, 'rabbitmq.conf'),
     RABBITMQ_CONF_ENV_FILE: join(home, 'environment'),
     LC_ALL: 'C.UTF-8',
   }

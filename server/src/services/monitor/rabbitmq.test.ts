@@ -2,7 +2,8 @@
 import { expect, test, vi } from 'vitest'
 import { until } from '../../../test/support/until.ts'
 import { reasonOf } from './component.ts'
-import { hasRabbit, startManagedRabbit } from '../../../test/support/rabbit-management.ts'
+import { hasRabbit } from '../../../test/support/rabbit.ts'
+import { startManagedRabbit } from '../../../test/support/rabbit-management.ts'
 import { rabbitLook } from './rabbitmq.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
