@@ -16,7 +16,10 @@ export const holdfast = (args: readonly string[], { url, env = {} }: { url?: str
   startNode([mainPath, ...args], { HOLDFAST_API_KEY: 'hf_0123456789abcdef0123456789abcdef', ...(url === undefined ? {} : { HOLDFAST_URL: url }), ...env }).ended
 
 export function startNode(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, args, { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   // Whatever became of the test, nothing of it goes on.
   onTestFinished(() => void child.kill('SIGKILL'))
   const said = { stdout: '', stderr: '' }

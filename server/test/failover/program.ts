@@ -64,5 +64,11 @@ const endsWithUs = `data:text/javascript,process.stdin.on('close',()=>process.ki
 const start = (args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess =>
   spawn(process.execPath, ['--import', endsWithUs, program, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', HOLDFAST_LOG_LEVEL: 'warn', ...environment },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      HOME: process.env['HOME'] ?? '',
+      HOLDFAST_LOG_LEVEL: 'warn',
+      ...environment,
+    },
   })

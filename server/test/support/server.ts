@@ -220,11 +220,13 @@ const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** Said to every process that is started: when nobody holds the other end of its input any more, it ends. */
 const endsWithUs = `data:text/javascript,process.stdin.on('close',()=>process.kill(process.pid,'SIGKILL')).on('error',()=>{}).resume().unref()`
 
+const ofThisMachine = Object.fromEntries(['PATH', 'HOME', 'NODE_COMPILE_CACHE'].map((name) => [name, process.env[name] ?? '']))
+
 const start = (args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess =>
   spawn(process.execPath, ['--import', endsWithUs, program, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     // Nothing of what is set where the tests run.
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', HOLDFAST_LOG_LEVEL: 'warn', ...environment },
+    env: { ...ofThisMachine, HOLDFAST_LOG_LEVEL: 'warn', ...environment },
   })
 
 const end = async (child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
