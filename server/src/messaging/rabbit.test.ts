@@ -41,7 +41,7 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
     const { bus, rabbit } = await rabbitBusOn(broker.url, { limits: { confirmMs: 300, connectMs: 300 } })
     const told = listener(bus)
     await bus.publish([event(1)])
-    broker.pause()
+    await broker.pause()
     try {
       await expect(bus.publish([event(2)])).rejects.toThrow('no confirm within 300 ms')
       await until('it is known to be away', () => rabbit.state().state === 'down')

@@ -1,7 +1,7 @@
 // A RabbitMQ for tests: a virtual host of its own on the broker of this machine, or a whole broker of its own that can be killed.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -48,8 +48,8 @@ export type OwnRabbit = TestRabbit & {
   kill(): Promise<void>
   /** Starts it again where it was, and waits until it answers. */
   start(): Promise<void>
-  /** It hangs: connections are taken, and nothing is answered. */
-  pause(): void
+  /** It hangs: connections are taken, and nothing is answered. Resolves when it does. */
+  pause(): Promise<void>
   resume(): void
 }
 
@@ -116,10 +116,28 @@ export const startRabbit = async ({ managementPort }: { readonly managementPort?
     control: async (...args) => (await run(CONTROL, ['--quiet', ...args], { env, timeout: CONTROL_MS })).stdout,
     kill,
     start,
-    pause: () => void signal('SIGSTOP'),
+    pause: async () => {
+      signal('SIGSTOP')
+      await until('RabbitMQ is stopped', () => statesOfGroup(child?.pid).every((state) => state === 'T'))
+    },
     resume: () => void signal('SIGCONT'),
   }
 }
+
+/** As the kernel tells them: T is stopped. */
+const statesOfGroup = (group: number | undefined): string[] =>
+  readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      // The name, in brackets, may have any character.
+      const [state = '', , ofGroup] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+      return Number(ofGroup) === group ? [state] : []
+    } catch {
+      return []
+    }
+  })
 
 const START_MS = 60_000
 const CONTROL_MS = 30_000
