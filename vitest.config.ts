@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+/** Ten processes are started for each server. */
+const isOfRoles = process.env['HOLDFAST_TEST_TOPOLOGY'] === 'roles'
+
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
@@ -11,8 +14,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     // Servers are started and stopped in some tests, on machines that may be busy with something else.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: isOfRoles ? 180_000 : 30_000,
+    hookTimeout: isOfRoles ? 180_000 : 60_000,
     // A test that fails now and then has found something.
     retry: 0,
   },
