@@ -33,7 +33,7 @@ export const deferral = ({ send, onDeferred, onFault }: DeferralDeps): Deferral 
 })
 
 const DETAIL =
-  'The database cannot be reached. This is kept, and is done once as soon as it is back; the same request with the same Idempotency-Key then answers what became of it.'
+  'It cannot be done just now. It is kept, and is done once as soon as it can be; the same request with the same Idempotency-Key then answers what became of it.'
 
 /** Whoever only tries, or names a version, wants to know now. */
 const wantsDecision = (input: Input): boolean => {

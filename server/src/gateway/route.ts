@@ -181,7 +181,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
         refuse: (refusal) => refuse(request, reply, refusal, deps),
       })
     const answer = operation.bodyTypes === undefined ? await counting(input, call) : await dispatch(operation, uploaded(request, reply, input), call)
-    if (isAway(answer) && defer !== undefined && operation.deferrable) {
+    if (isUnavailable(answer) && defer !== undefined && operation.deferrable) {
       const accepted = await defer(operation, input, call)
       if (accepted !== undefined) return (load.draining ? reply.header('connection', 'close') : reply).code(202).send(accepted)
     }
@@ -339,7 +339,7 @@ const TOO_BUSY = new Refused({
   detail: 'More requests are under way than can be answered in good time; nothing was done, try again.',
 })
 
-const isAway = (answer: Answer<unknown>): boolean => !answer.ok && answer.refusal.code === 'unavailable'
+const isUnavailable = (answer: Answer<unknown>): boolean => !answer.ok && answer.refusal.code === 'unavailable'
 
 const isSame = (one: Caller['locations'], other: Caller['locations']): boolean =>
   one === null || other === null ? one === other : one.size === other.size && [...one].every((code) => other.has(code))

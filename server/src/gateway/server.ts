@@ -24,7 +24,7 @@ import type { RateLimits } from './rate-limit.ts'
 import { dataHeaders, STRICT_TRANSPORT } from './security-headers.ts'
 import { addRoute, checkAddress, refuse, type Defer, type Dispatch, type Load, type RouteDeps } from './route.ts'
 import { openStreams } from './stream.ts'
-import { checkCharset } from './upload.ts'
+import { checkCharset, hearOut } from './upload.ts'
 
 export type GatewayDeps = {
   readonly dispatch: Dispatch
@@ -145,6 +145,10 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     if (refusal.code === 'internal_error')
       log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions.url }, 'a defect ended a request')
     if (error instanceof Refused) reply.headers(error.headers)
+    if (refusal.code === 'payload_too_large' && !request.raw.complete) {
+      reply.removeHeader('connection')
+      hearOut(request, reply, limits.lingerMs)
+    }
     // From a route that was never found there are no headers yet.
     if (!reply.hasHeader('request-id') && greet(request, reply)) return reply
     return refuse(request, reply, refusal, { limits, load })

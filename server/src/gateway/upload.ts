@@ -27,15 +27,22 @@ export const uploadOf = (request: FastifyRequest, reply: FastifyReply, { limits,
   if (mediaType === '') throw new Refused({ code: 'unsupported_media_type', detail: 'A file is needed, and its Content-Type.' })
   uploading.add(raw.socket)
   raw.once('close', () => uploading.delete(raw.socket))
-  // Whoever is refused while sending would not read why, if the door were shut in their face.
+  hearOut(request, reply, limits.lingerMs)
+  return { mediaType, bytes: bytesOf(raw, { limits, isEnding: () => load.ending, isStillAdmitted }) }
+}
+
+/**
+ * Whoever is refused while sending would not read why, if the door were shut in their face; and a proxy between us would tell them of a
+ * bad gateway. What they still send is taken for a while, and thrown away.
+ */
+export const hearOut = ({ raw }: FastifyRequest, reply: FastifyReply, lingerMs: number): void => {
   reply.raw.once('finish', () => {
     if (raw.readableEnded || raw.destroyed) return
     raw.removeAllListeners('readable')
     raw.resume()
-    const late = setTimeout(() => raw.destroy(), limits.lingerMs)
+    const late = setTimeout(() => raw.destroy(), lingerMs)
     raw.once('close', () => clearTimeout(late))
   })
-  return { mediaType, bytes: bytesOf(raw, { limits, isEnding: () => load.ending, isStillAdmitted }) }
 }
 
 type Raw = FastifyRequest['raw']
