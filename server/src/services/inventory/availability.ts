@@ -9,6 +9,7 @@ import { availableToSell } from '../../domain/level.ts'
 import type { Overhearer } from '../../messaging/bus.ts'
 import type { CacheLimits } from '../../platform/limits.ts'
 import type { Redis } from '../../platform/redis.ts'
+import { turnOver } from '../../platform/turn.ts'
 import { isAway } from '../../storage/fault.ts'
 import type { LevelsRead } from '../../storage/levels.ts'
 import type { LevelReader } from './level-reader.ts'
@@ -29,7 +30,7 @@ export type AvailabilityRead = {
   /** How old they are, when the database could not be asked; otherwise null. */
   readonly staleMs: number | null
 }
-export type ReadAvailability = (items: readonly ItemNumber[], minSequence?: number) => AvailabilityRead | Promise<AvailabilityRead>
+export type ReadAvailability = (items: readonly ItemNumber[], minSequence?: number) => Promise<AvailabilityRead>
 
 export type Availability = {
   readonly read: ReadAvailability
@@ -75,9 +76,11 @@ export const availability = ({ readLevels, limits, ttlMs, staleMs, shared, wait,
     onRead,
   })
   return {
-    read: (items, minSequence) => {
+    read: async (items, minSequence) => {
       const found = read(items, minSequence)
-      return found instanceof Promise ? found.then(asRead) : asRead(found)
+      if (found instanceof Promise) return asRead(await found)
+      await turnOver()
+      return asRead(found)
     },
     changed: (items, sequence) => cache.outdate([...items], sequence),
     unsure: () => cache.outdateAll(),

@@ -21,7 +21,7 @@ export const stockHandlers = (deps: InventoryDeps): Pick<Handlers, 'stock_levels
   const { catalog, pool, readAvailability, readLevels, wait } = deps
 
   /** Reads until it is as new as was asked: at once on the primary, a moment later on what follows it. */
-  const fresh = async <Read extends { readonly sequence: number }>(minSequence: number | undefined, read: () => Read | Promise<Read>): Promise<Read> => {
+  const fresh = async <Read extends { readonly sequence: number }>(minSequence: number | undefined, read: () => Promise<Read>): Promise<Read> => {
     for (let attempt = 0; ; attempt += 1) {
       const found = await read()
       if (minSequence === undefined || found.sequence >= minSequence) return found
