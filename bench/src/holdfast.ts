@@ -20,13 +20,18 @@ export const skuOf = (n: number): string => `SKU-${n}`
 const RECEIPT_LINES = 500
 const ITEMS_AT_A_TIME = 32
 
-/** @param settings  what an operator would set besides */
-export const startHoldfast = async (database: Database, settings: Readonly<Record<string, string>> = {}): Promise<Server> => {
+/**
+ * @param settings  what an operator would set besides
+ * @param workers  processes that share the port
+ */
+export const startHoldfast = async (database: Database, settings: Readonly<Record<string, string>> = {}, workers = 1): Promise<Server> => {
   const dataDir = makeDirectory('server')
-  const server = keep({ program: process.execPath, args: [fromRoot('server/src/main.ts'), 'serve'], env: { ...environment(database, dataDir), ...settings } })
+  const args = [fromRoot('server/src/main.ts'), 'serve', '--workers', String(workers)]
+  const server = keep({ program: process.execPath, args, env: { ...environment(database, dataDir), ...settings } })
   const stop = () => server.stop().finally(() => removeDirectory(dataDir))
   try {
-    const url = /https?:\/\/\S+/.exec(await server.line((line) => line.includes('listens on http')))?.[0]
+    // Each worker says so when it takes requests.
+    const url = /https?:\/\/\S+/.exec(await server.line((line) => line.includes('listens on http'), workers))?.[0]
     if (url === undefined) throw new Error('the server did not say where it listens')
     return { url, pid: server.pid, stock: holdfast({ url, apiKey: API_KEY }), stop }
   } catch (error) {

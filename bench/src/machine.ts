@@ -22,12 +22,13 @@ export const thisMachine = (): Machine => ({
   loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
 })
 
-/** Processor time that a process has used so far, in seconds. */
+/** Processor time that a process and the workers it has started have used so far, in seconds. */
 export const cpuSecondsOf = (pid: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   // After the name, which may hold anything, in its brackets.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+  const workers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
+  return workers.reduce((sum, worker) => sum + cpuSecondsOf(worker), (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND)
 }
 const TICKS_A_SECOND = 100
 

@@ -82,10 +82,13 @@ const bench = async (options: Options, stack: AsyncDisposableStack): Promise<Res
     say(row)
     return measure()
   }
+  const mixedWith = async (workers: number) =>
+    measureMixed(deps, await stocked(), { workers, seconds: options.mixedSeconds, warmUpSeconds: options.warmUpSeconds })
   const found: Found = {
     rates,
     soldOut: await when('oversold', async () => sellOut(deps, await stocked(), pace)),
-    mixed: await when('mixed', async () => measureMixed(deps, await stocked(), { seconds: options.mixedSeconds, warmUpSeconds: options.warmUpSeconds })),
+    mixed: await when('mixed', () => mixedWith(1)),
+    mixedTwo: await when('mixed-two', () => mixedWith(2)),
     memory: await when('memory', async () => measureMemory(deps, await stocked(), options.memoryHolds)),
     growth: await when('growth', () => measureGrowth(deps, options)),
     audits: audit.sum(),

@@ -14,8 +14,8 @@ export type Command = {
 
 export type Running = {
   readonly pid: number
-  /** The first line of its output that `find` knows. Fails when the program ends before, or is not heard of in time. */
-  line(find: (line: string) => boolean): Promise<string>
+  /** The first line of its output that `find` knows, or a later one. Fails when the program ends before, or is not heard of in time. */
+  line(find: (line: string) => boolean, which?: number): Promise<string>
   /** Asks it to end and waits until it has; ends it at once if it takes too long. */
   stop(): Promise<void>
 }
@@ -54,12 +54,12 @@ export const keep = (command: Command): Running => {
   child.stderr.setEncoding('utf8').on('data', (data: string) => (complaints = (complaints + data).slice(-SHOWN_CHARACTERS)))
   return {
     pid: child.pid ?? 0,
-    line: (find) =>
+    line: (find, which = 1) =>
       new Promise((resolve, reject) => {
         const giveUp = (why: string) => reject(new Error(`${inWords(command)} ${why}: ${(complaints + out).trim()}`))
         const timer = setTimeout(() => giveUp(`said nothing for ${START_MS / 1000} s`), START_MS)
         const look = () => {
-          const line = out.split('\n').slice(0, -1).find(find)
+          const line = out.split('\n').slice(0, -1).filter(find)[which - 1]
           if (line === undefined) return
           clearTimeout(timer)
           listeners.delete(look)

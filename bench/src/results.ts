@@ -38,6 +38,7 @@ export type Beside = {
 export type Found = {
   readonly rates: Rounds<ContenderName>
   readonly mixed: Mixed | undefined
+  readonly mixedTwo: Mixed | undefined
   readonly soldOut: SoldOut | undefined
   readonly growth: Growth | undefined
   readonly memory: Memory | undefined
@@ -93,9 +94,11 @@ export const rowsOf = (found: Found, wanted: readonly RowName[]): RowResult[] =>
         })
       }
       switch (row.name) {
-        case 'mixed': {
-          if (found.mixed === undefined) return []
-          const { reads, holds, held, cpuShare, serverCpuShare, machineBusyShare } = found.mixed
+        case 'mixed':
+        case 'mixed-two': {
+          const mixed = row.name === 'mixed' ? found.mixed : found.mixedTwo
+          if (mixed === undefined) return []
+          const { reads, holds, held, cpuShare, serverCpuShare, machineBusyShare } = mixed
           return finished(holds.p99Ms, {
             baseline: 'asked: 10,000 + 2,000/s',
             ours: `${whole(reads.perSecond)} + ${whole(holds.perSecond)}/s ${held ? 'held' : 'NOT HELD'}`,

@@ -23,11 +23,11 @@ export type Mixed = OpenLoopMeasured & {
 export const measureMixed = async (
   { postgres, audit }: { readonly postgres: Postgres; readonly audit: Auditor },
   stocked: Database,
-  { seconds, warmUpSeconds }: { readonly seconds: number; readonly warmUpSeconds: number },
+  { workers, seconds, warmUpSeconds }: { readonly workers: number; readonly seconds: number; readonly warmUpSeconds: number },
 ): Promise<Mixed> => {
   const database = await postgres.make('run', stocked)
   try {
-    const server = await startHoldfast(database)
+    const server = await startHoldfast(database, {}, workers)
     let mixed: Omit<Mixed, 'wrong'>
     let warm: OpenLoopMeasured
     try {

@@ -25,9 +25,10 @@ export const measureReads = async (
       await driveReads({ url: server.url, wanted: { items: LOOKED_AT }, seconds: warmUpSeconds, name: 'warm' })
       const cpuBefore = cpuSecondsOf(server.pid)
       const driven = await driveReads({ url: server.url, wanted: { items: LOOKED_AT }, seconds, name: 'run' })
-      const cpuShare = (cpuSecondsOf(server.pid) - cpuBefore) / driven.seconds
+      const cpuSeconds = cpuSecondsOf(server.pid) - cpuBefore
       if (driven.refused + driven.failed > 0) throw new Error(`${driven.refused} reads were refused and ${driven.failed} failed, of ${driven.accepted}`)
-      return { perSecond: driven.accepted / driven.seconds, p50Ms: driven.p50Ms, p99Ms: driven.p99Ms, facts: { serverCpuShare: cpuShare } }
+      const facts = { serverCpuShare: cpuSeconds / driven.seconds, serverCpuMicrosecondsEach: (cpuSeconds * 1e6) / driven.accepted }
+      return { perSecond: driven.accepted / driven.seconds, p50Ms: driven.p50Ms, p99Ms: driven.p99Ms, facts }
     } finally {
       await server.stop()
     }
