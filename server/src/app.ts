@@ -310,7 +310,8 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
       pool: pool('monitor', limits.monitor.pool, { statementTimeoutMs: limits.monitor.statementMs }),
       verifyPool: pool('verify', limits.monitor.verification.pool, { statementTimeoutMs: limits.monitor.verification.statementMs }),
       redis,
-      rabbitmq: config.rabbitmqManagementUrl === undefined ? undefined : { url: config.rabbitmqManagementUrl, prefix: config.amqp.prefix },
+      rabbitmq:
+        config.rabbitmqManagementUrl === undefined ? undefined : { url: config.rabbitmqManagementUrl, prefix: config.amqp.prefix, connection: broker?.state },
       limits: limits.monitor,
       onFault: onFault('monitor'),
       onVerified: (verification) => void (violations = verification.violations.length),

@@ -144,7 +144,7 @@ const table = {
       effect('stock by message', 'down', 'No messages are taken. Senders keep theirs until it is back. The HTTP API goes on.'),
       effect('orders by message', 'down', 'No messages are taken. Senders keep theirs until it is back. The HTTP API goes on.'),
     ],
-    whenDegraded: 'Some messages wait, or were set aside.',
+    whenDegraded: 'Messages may wait, or were set aside.',
   },
 } as const satisfies Record<string, Row>
 

@@ -2,7 +2,7 @@
 // stands is kept in memory, so that it is told while the database is what is down.
 import { loop, stateOf } from '../../platform/loop.ts'
 import type { Pool } from '../../storage/pool.ts'
-import type { Service } from '../service.ts'
+import type { PartState, Service } from '../service.ts'
 import { board } from './board.ts'
 import type { Standing } from './component.ts'
 import { databaseLook, ledgerLook, outboxLook, redisLook, standbyLook, type LookLimits } from './looks.ts'
@@ -20,8 +20,8 @@ export type MonitorDeps = {
   /** With a longer patience, for verifying the books. */
   readonly verifyPool: Pool
   readonly redis?: { ping(): Promise<unknown> } | undefined
-  /** The management API of RabbitMQ, and what the names of our queues begin with. */
-  readonly rabbitmq?: { readonly url: string; readonly prefix: string } | undefined
+  /** The management API of RabbitMQ, what the names of our queues begin with, and how our own connection does. */
+  readonly rabbitmq?: { readonly url: string; readonly prefix: string; readonly connection?: (() => PartState) | undefined } | undefined
   readonly limits: {
     readonly lookMs: number
     readonly askMs: number

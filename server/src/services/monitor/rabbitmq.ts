@@ -1,6 +1,8 @@
-// RabbitMQ, through its management API: whether it takes messages, and whether somebody takes ours from it.
+// RabbitMQ, through its management API: whether it takes messages, and whether somebody takes ours from it. The API is a plugin, and
+// may be away while messages go on: whether the broker itself is away, our own connection to it knows.
 import { Agent, request } from 'undici'
-import { degraded, up } from './component.ts'
+import type { PartState } from '../service.ts'
+import { degraded, down, up } from './component.ts'
 import type { Look } from './probe.ts'
 
 export type RabbitLimits = { readonly depth: number; readonly queues: number; readonly answerBytes: number }
@@ -8,8 +10,19 @@ export type RabbitLimits = { readonly depth: number; readonly queues: number; re
 /**
  * @param url     with user, password and, as its path, the virtual host; none: the first one, `/`
  * @param prefix  what our queues' names begin with
+ * @param connection  how the connection of this process does, where it has one
  */
-export const rabbitLook = ({ url, prefix, limits }: { readonly url: string; readonly prefix: string; readonly limits: RabbitLimits }): Look => {
+export const rabbitLook = ({
+  url,
+  prefix,
+  connection = () => up,
+  limits,
+}: {
+  readonly url: string
+  readonly prefix: string
+  readonly connection?: (() => PartState) | undefined
+  readonly limits: RabbitLimits
+}): Look => {
   const { origin, username, password, pathname } = new URL(url)
   const vhost = pathname === '/' ? '/' : decodeURIComponent(pathname.slice(1))
   const headers = { authorization: `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}` }
@@ -28,7 +41,7 @@ export const rabbitLook = ({ url, prefix, limits }: { readonly url: string; read
     where: origin,
     ask: async (signal) => {
       const alarms = await get('/health/checks/alarms', signal)
-      if (alarms.status !== 200) return degraded('an alarm for memory or disk: it takes no messages until there is room again')
+      if (alarms.status !== 200) return down('an alarm for memory or disk: it takes no messages until there is room again')
       const query = new URLSearchParams({ page: '1', page_size: String(limits.queues), name: `^${escaped(prefix)}\\.`, use_regex: 'true' })
       const { status, body } = await get(`/queues/${encodeURIComponent(vhost)}?${query.toString()}`, signal)
       if (status !== 200) throw new Error('the management API cannot tell the queues')
@@ -38,7 +51,13 @@ export const rabbitLook = ({ url, prefix, limits }: { readonly url: string; read
         if (consumers === 0) return [`nobody takes from ${name}, where ${messages} messages wait`]
         return messages > limits.depth ? [`${messages} messages wait in ${name}`] : []
       })
+      const { state, why } = connection()
+      if (state === 'down') complaints.push(`this process is not connected to it: ${why}`)
       return complaints.length === 0 ? up : degraded(complaints.join('; '))
+    },
+    unanswered: (why) => {
+      const { state, why: whyNot } = connection()
+      return state === 'down' ? down(`${whyNot}; nor can it be asked: ${why}`) : degraded(`it cannot be asked: ${why}`)
     },
   }
 }
