@@ -13,6 +13,8 @@ const started = () => {
       at += 5
       return of.note(new Map([['relay', processes.map((process, index) => ({ where: `process ${index + 1}`, ...process }))]]))
     },
+    gone: () => of.note(new Map([['relay', 'absent']])),
+    notKnown: () => of.note(new Map()),
     relay: () => of.standing().find(({ name }) => name === 'relay'),
   }
 }
@@ -65,6 +67,48 @@ test('a role is degraded while some of its processes are down, and down when all
   for (const _ of [1, 2]) look(degraded('slow'), down('refused'))
   expect(relay()).toMatchObject({ state: 'degraded', why: '2 of 2: process 1: slow; process 2: refused' })
   expect(changes().map(({ state }) => state)).toEqual(['down', 'degraded'])
+})
+
+test('what is unwell in one way and another from look to look stands as the milder of both', () => {
+  const { look, relay, changes } = started()
+
+  look(up)
+  look(down('refused'))
+  look(degraded('slow'))
+  expect(relay()).toMatchObject({ state: 'degraded', since: 10, why: 'process 1: slow' })
+  for (let n = 0; n < 10; n += 1) {
+    look(down('refused'))
+    look(degraded('slow'))
+  }
+  expect(relay()).toMatchObject({ state: 'degraded', since: 10, why: 'process 1: slow' })
+  expect(changes()).toEqual([])
+
+  // The other way round, and then it goes on being down.
+  const other = started()
+  other.look(up)
+  other.look(degraded('slow'))
+  expect(other.look(down('refused'))).toBe(true)
+  expect(other.relay()).toMatchObject({ state: 'degraded', since: 10, why: 'process 1: slow' })
+  other.look(down('refused'))
+  expect(other.relay()).toMatchObject({ state: 'down', since: 15 })
+})
+
+test('what is not known stands as it stood, and what is not here any more does not stand at all', () => {
+  const { look, notKnown, gone, absent, relay } = started()
+  for (const _ of [1, 2]) look(down('refused'))
+
+  for (const _ of [1, 2, 3]) notKnown()
+  expect(relay()).toMatchObject({ state: 'down', since: 5 })
+  expect(absent()).toEqual([])
+
+  gone()
+  gone()
+  expect(relay()).toBeUndefined()
+  expect(absent()).toEqual([{ name: 'relay', since: 10 }])
+
+  look(up)
+  expect(relay()).toMatchObject({ state: 'up' })
+  expect(absent()).toEqual([])
 })
 
 test('an outage that came and went before anybody could be told is told afterwards, and no more of them than are kept', () => {

@@ -20,6 +20,9 @@ export const degraded = (why: string): PartState => ({ state: 'degraded', why })
 export const down = (why: string): PartState => ({ state: 'down', why })
 
 const order: readonly State[] = ['up', 'degraded', 'down']
+/** The one in the middle of three. */
+export const middle = (...states: readonly [State, State, State]): State =>
+  states.toSorted((one, other) => order.indexOf(one) - order.indexOf(other))[1] ?? 'up'
 export const worst = (states: readonly State[]): State => order[Math.max(0, ...states.map((state) => order.indexOf(state)))] ?? 'up'
 
 /** The state of all together: down when nobody is left, degraded when somebody is not well. */

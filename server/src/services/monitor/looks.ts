@@ -1,4 +1,5 @@
-// What is looked at besides the roles, and what is found to be wrong with it. Each look is one question, and fails alone.
+// What is looked at besides the roles, and what is found to be wrong with it. Each look is one question, and fails alone. Whoever may
+// read the status reads what is said here: there is nothing in it of what is in stock, nor of who else is at the database.
 import type { Pool } from '../../storage/pool.ts'
 import { degraded, down, up, type Found } from './component.ts'
 import type { Look } from './probe.ts'
@@ -22,11 +23,14 @@ export const databaseLook = (pool: Pool, limits: LookLimits): Look => ({
     const { isStandby, idle, blocked } = await lookAtDatabase(pool, limits)
     if (isStandby) return down('the server that answers is a standby: nothing can be written')
     const [forgotten, waiting] = [idle[0], blocked[0]]
-    if (forgotten) return degraded(`session ${forgotten.pid} (${forgotten.name}) has kept a transaction open and done nothing for ${forgotten.seconds} s`)
-    if (waiting) return degraded(`${blocked.length} statements wait for locks; session ${waiting.pid} (${waiting.name}) for ${waiting.seconds} s`)
+    if (forgotten) return degraded(`a session has kept a transaction open and done nothing for ${forgotten.seconds} s`)
+    if (waiting) return degraded(`${blocked.length} statements wait for locks, the first for ${waiting.seconds} s`)
     return up
   },
 })
+
+/** What the database tells of something else. When it is away, that is said of the database, and nothing is known of the other. */
+const notKnown = () => 'not known' as const
 
 /** Absent until there is one, or commits wait for one. From then on, one that has gone is missed. */
 export const standbyLook = (pool: Pool, limits: LookLimits): Look => {
@@ -41,6 +45,7 @@ export const standbyLook = (pool: Pool, limits: LookLimits): Look => {
       if (standbys.length > 0) return standbys.map((standby): Found => ({ where: standby.name, ...standbyState(standby, limits) }))
       return wasThere ? down('no standby is connected') : 'absent'
     },
+    unanswered: notKnown,
   }
 }
 const isSynchronous = ({ state, syncState }: StandbySeen): boolean => state === 'streaming' && (syncState === 'sync' || syncState === 'quorum')
@@ -58,6 +63,7 @@ export const outboxLook = (pool: Pool, { outboxLateSeconds, outboxStuckSeconds }
     const why = `the oldest event that was not told yet has waited for ${Math.round(seconds)} s`
     return seconds > outboxStuckSeconds ? down(why) : degraded(why)
   },
+  unanswered: notKnown,
 })
 
 /** @param dueMs  how long after the last verification, by how long that took, there must be another one */
@@ -69,9 +75,10 @@ export const ledgerLook = (pool: Pool, { now, dueMs }: { readonly now: () => num
     if (last === undefined) return up
     const { violations, verifiedAt, durationMs } = last
     const [first] = violations
-    if (first) return down(`${violations.length} places where the books do not agree; the first: ${first.rule}: ${first.found}`)
+    if (first) return down(`${violations.length} places where the books do not agree; the first against the rule: ${first.rule}`)
     return now() - verifiedAt > dueMs(durationMs) ? degraded(`the last verification was at ${new Date(verifiedAt).toISOString()}`) : up
   },
+  unanswered: notKnown,
 })
 
 export const redisLook = (redis: { ping(): Promise<unknown> }): Look => ({

@@ -180,6 +180,36 @@ test('the books are verified by themselves when it is time, by one of several, a
   expect(told).toEqual(told.map((_, index) => ({ version: index + 1, state: 'verified' })))
 })
 
+test('while the database is away nothing is said of the books, of the outbox or of a standby but what was known', async () => {
+  const database = await ownDatabase()
+  const { status, comes } = await watch({ probes: [], database })
+  await status()
+  const name = new URL(database).pathname.slice(1)
+  const admin = await client(databaseOf(database, 'postgres'), 'admin')
+  const letIn = (isLetIn: boolean) => admin.query(`alter database "${name}" allow_connections ${isLetIn}`)
+
+  await letIn(false)
+  await admin.query('select pg_terminate_backend(a.pid) from pg_stat_activity as a where a.datname = $1', [name])
+  const during = await comes('database', 'down')
+  await letIn(true)
+
+  expect(during.components.filter(({ state }) => state !== 'up').map((one) => one.name)).toEqual(['database'])
+  expect(during.functions.find((one) => one.name === 'stock')?.because).toEqual(['database'])
+  await comes('database', 'up')
+})
+
+test('of a standby that was told to be down, and that nobody waits for any more, it is told that it is missed no longer', async () => {
+  const database = await ownDatabase()
+  const sql = await client(database, 'told before')
+  await sql.query("insert into component_states (name, is_down, since, version) values ('standby', true, now(), 1)")
+
+  const { status } = await watch({ probes: [], database })
+
+  await until('it is told', async () => (await eventsOf(database, 'standby')).length > 0)
+  expect(await eventsOf(database, 'standby')).toMatchObject([{ type: 'service.up', version: 2, data: { state: 'up', why: null } }])
+  expect(component(await status(), 'standby')).toBeUndefined()
+})
+
 test('somebody who forgot a transaction, and who waits for its lock, degrade the database', async () => {
   const database = await ownDatabase()
   const { comes } = await watch({ probes: [], database })
@@ -187,7 +217,7 @@ test('somebody who forgot a transaction, and who waits for its lock, degrade the
   await forgetful.query('begin; select from ledger_head for update')
 
   expect(component(await comes('database', 'degraded'), 'database')?.why).toMatch(
-    /session \d+ \(somebody 1\) has kept a transaction open and done nothing for \d+ s/,
+    /^PostgreSQL: a session has kept a transaction open and done nothing for \d+ s$/,
   )
   await forgetful.query('rollback')
   await comes('database', 'up')
@@ -195,7 +225,7 @@ test('somebody who forgot a transaction, and who waits for its lock, degrade the
   await forgetful.query('begin; select from ledger_head for update')
   const working = forgetful.query('select pg_sleep(3)').then(() => forgetful.query('commit'))
   const waiting = patient.query('update ledger_head set latest_at = latest_at')
-  expect(component(await comes('database', 'degraded'), 'database')?.why).toMatch(/1 statements wait for locks; session \d+ \(somebody 2\) for \d+ s/)
+  expect(component(await comes('database', 'degraded'), 'database')?.why).toMatch(/^PostgreSQL: 1 statements wait for locks, the first for \d+ s$/)
   await Promise.all([working, waiting])
 })
 
@@ -226,12 +256,14 @@ const client = async (url: string, name: string): Promise<pg.Client> => {
   return made
 }
 
-const eventsOf = async (url: string) => {
+const databaseOf = (url: string, name: string): string => Object.assign(new URL(url), { pathname: `/${name}` }).href
+
+const eventsOf = async (url: string, subject = 'relay') => {
   const sql = new pg.Client({ connectionString: url })
   await sql.connect()
   const { rows } = await sql.query(
     'select e.type, e.subject_kind as kind, e.subject_id as id, e.subject_version as version, e.data from events as e where e.subject_id = $1 order by e.sequence',
-    ['relay'],
+    [subject],
   )
   await sql.end()
   return rows

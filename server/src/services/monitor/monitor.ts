@@ -54,7 +54,7 @@ export const monitor = (deps: MonitorDeps): Monitor => {
     ...(redis ? [redisLook(redis)] : []),
     ...(rabbitmq ? [rabbitLook({ ...rabbitmq, limits: limits.rabbit })] : []),
   ]
-  const look = round({ probes, looks, askMs: limits.askMs })
+  const look = round({ probes, looks, askMs: limits.askMs, onNotKnown: onFault })
   const stopped = new AbortController()
   const first = Promise.withResolvers<void>()
   let checkedAt = now()

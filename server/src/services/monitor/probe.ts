@@ -14,11 +14,24 @@ export type Look = {
   readonly component: string
   readonly where: string
   ask(signal: AbortSignal): Promise<readonly Found[] | PartState | 'absent'>
+  /** What is known of it when it could not be asked. Without this it is down: who does not answer is what was asked for. */
+  unanswered?(why: string): PartState | 'not known'
 }
 
-export type Round = (stopped: AbortSignal) => Promise<ReadonlyMap<string, readonly Found[]>>
+/** By component. What nothing is known of is not in it. */
+export type Round = (stopped: AbortSignal) => Promise<ReadonlyMap<string, readonly Found[] | 'absent'>>
 
-export const round = ({ probes, looks, askMs }: { readonly probes: readonly Probe[]; readonly looks: readonly Look[]; readonly askMs: number }): Round => {
+export const round = ({
+  probes,
+  looks,
+  askMs,
+  onNotKnown,
+}: {
+  readonly probes: readonly Probe[]
+  readonly looks: readonly Look[]
+  readonly askMs: number
+  readonly onNotKnown: (error: unknown) => void
+}): Round => {
   const asked = async ({ role, where, ask }: Probe, stopped: AbortSignal): Promise<Found> => {
     try {
       const mine = (await inTime(ask, askMs, stopped)).find(({ name }) => name === role)
@@ -28,12 +41,15 @@ export const round = ({ probes, looks, askMs }: { readonly probes: readonly Prob
       return { where, ...down(reasonOf(error)) }
     }
   }
-  const looked = async ({ where, ask }: Look, stopped: AbortSignal): Promise<readonly Found[] | 'absent'> => {
+  const looked = async ({ where, ask, unanswered = down }: Look, stopped: AbortSignal): Promise<readonly Found[] | 'absent' | 'not known'> => {
     try {
       const found = await inTime(ask, askMs, stopped)
       return found === 'absent' || !('state' in found) ? found : [{ where, ...found }]
     } catch (error) {
-      return [{ where, ...down(reasonOf(error)) }]
+      const known = unanswered(reasonOf(error))
+      if (known !== 'not known') return [{ where, ...known }]
+      if (!stopped.aborted) onNotKnown(error)
+      return known
     }
   }
 
@@ -42,13 +58,13 @@ export const round = ({ probes, looks, askMs }: { readonly probes: readonly Prob
       Promise.all(probes.map(async (probe) => [probe.role, await asked(probe, stopped)] as const)),
       Promise.all(looks.map(async (look) => [look.component, await looked(look, stopped)] as const)),
     ])
-    const found = new Map<string, readonly Found[]>()
+    const found = new Map<string, readonly Found[] | 'absent'>()
     for (const [role, processes] of Map.groupBy(ofRoles, ([name]) => name))
       found.set(
         role,
         processes.map(([, process]) => process),
       )
-    for (const [component, processes] of ofOthers) if (processes !== 'absent') found.set(component, processes)
+    for (const [component, processes] of ofOthers) if (processes !== 'not known') found.set(component, processes)
     return found
   }
 }

@@ -6,12 +6,12 @@ import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
 
 export type DatabaseSeen = {
   readonly isStandby: boolean
-  /** Sessions that keep a transaction open and do nothing: pid, name and since how many seconds, the longest first. */
+  /** Sessions that keep a transaction open and do nothing, and since how many seconds, the longest first. */
   readonly idle: readonly Session[]
   /** Statements that wait for somebody's lock. */
   readonly blocked: readonly Session[]
 }
-type Session = { readonly pid: number; readonly name: string; readonly seconds: number }
+type Session = { readonly seconds: number }
 
 /** Both no sooner than after as many seconds. Sessions of other databases do not keep us waiting. */
 export const lookAtDatabase = async (pool: Pool, { idleSeconds, blockedSeconds }: { idleSeconds: number; blockedSeconds: number }): Promise<DatabaseSeen> => {
@@ -19,16 +19,16 @@ export const lookAtDatabase = async (pool: Pool, { idleSeconds, blockedSeconds }
     name: 'monitor-database',
     text: `
 with sessions as (
-  select a.pid, a.application_name as name, a.state, a.wait_event_type,
+  select a.state, a.wait_event_type,
          extract(epoch from clock_timestamp() - a.state_change)::int as idle_seconds,
          extract(epoch from clock_timestamp() - a.query_start)::int as query_seconds
     from pg_stat_activity as a
    where a.datname = current_database())
 select pg_is_in_recovery() as "isStandby",
-       coalesce((select json_agg(json_build_object('pid', s.pid, 'name', s.name, 'seconds', s.idle_seconds) order by s.idle_seconds desc)
+       coalesce((select json_agg(json_build_object('seconds', s.idle_seconds) order by s.idle_seconds desc)
                    from sessions as s
                   where s.state like 'idle in transaction%' and s.idle_seconds >= $1), '[]') as idle,
-       coalesce((select json_agg(json_build_object('pid', s.pid, 'name', s.name, 'seconds', s.query_seconds) order by s.query_seconds desc)
+       coalesce((select json_agg(json_build_object('seconds', s.query_seconds) order by s.query_seconds desc)
                    from sessions as s
                   where s.state = 'active' and s.wait_event_type = 'Lock' and s.query_seconds >= $2), '[]') as blocked`,
     values: [idleSeconds, blockedSeconds],
@@ -50,7 +50,7 @@ export const lookAtStandbys = async (pool: Pool): Promise<{ readonly commitsWait
     name: 'monitor-standbys',
     text: `
 select current_setting('synchronous_standby_names') <> '' and current_setting('synchronous_commit') not in ('off', 'local') as "commitsWait",
-       coalesce((select json_agg(json_build_object('name', coalesce(nullif(r.application_name, ''), r.client_addr::text, r.pid::text), 'state', coalesce(r.state, 'streaming'),
+       coalesce((select json_agg(json_build_object('name', coalesce(nullif(r.application_name, ''), r.client_addr::text, 'a standby'), 'state', coalesce(r.state, 'streaming'),
                                                    'syncState', coalesce(r.sync_state, 'async'), 'lagSeconds', extract(epoch from r.replay_lag)::float8) order by r.application_name, r.pid)
                    from pg_stat_replication as r), '[]') as standbys`,
     values: [],

@@ -4,7 +4,7 @@ import { leader } from '../../storage/leader.ts'
 import type { Pool } from '../../storage/pool.ts'
 import { iso } from '../answer.ts'
 import type { Board } from './board.ts'
-import type { Change } from './component.ts'
+import { up, type Change } from './component.ts'
 import { about } from './render.ts'
 import { tellState, toldStates } from './store.ts'
 
@@ -46,10 +46,11 @@ export const telling = ({
         await tell(change, term)
         board.forget([change])
       }
-      // What another leader saw and could not tell any more.
+      // What another leader saw and could not tell any more, and what is not there any more.
       const told = new Map((await toldStates(pool)).map(({ name, isDown }) => [name, isDown]))
       if (board.changes().length === 0)
-        for (const standing of board.standing()) if ((told.get(standing.name) ?? false) !== (standing.state === 'down')) await tell(standing, term)
+        for (const standing of [...board.standing(), ...board.absent().map((one) => ({ ...one, ...up }))])
+          if ((told.get(standing.name) ?? false) !== (standing.state === 'down')) await tell(standing, term)
       return pollMs
     },
     onFault,
