@@ -66,20 +66,21 @@ export const outboxLook = (pool: Pool, { outboxLateSeconds, outboxStuckSeconds }
   unanswered: notKnown,
 })
 
-/** @param dueMs  how long after the last verification, by how long that took, there must be another one */
-export const ledgerLook = (pool: Pool, { now, dueMs }: { readonly now: () => number; readonly dueMs: (tookMs: number) => number }): Look => ({
-  component: 'ledger',
-  where: 'the last verification',
-  ask: async () => {
-    const last = await lastVerification(pool)
-    if (last === undefined) return up
-    const { violations, verifiedAt, durationMs } = last
-    const [first] = violations
-    if (first) return down(`${violations.length} places where the books do not agree; the first against the rule: ${first.rule}`)
-    return now() - verifiedAt > dueMs(durationMs) ? degraded(`the last verification was at ${new Date(verifiedAt).toISOString()}`) : up
-  },
-  unanswered: notKnown,
-})
+/** @param dueMs  how long after the last verification, by how long that took, there must be another one. Where there is none yet: after the start */
+export const ledgerLook = (pool: Pool, { now, dueMs }: { readonly now: () => number; readonly dueMs: (tookMs: number) => number }): Look => {
+  const startedAt = now()
+  return {
+    component: 'ledger',
+    where: 'the last verification',
+    ask: async () => {
+      const { violations, verifiedAt, durationMs } = (await lastVerification(pool)) ?? { violations: [], verifiedAt: startedAt, durationMs: 0 }
+      const [first] = violations
+      if (first) return down(`${violations.length} places where the books do not agree; the first against the rule: ${first.rule}`)
+      return now() - verifiedAt > dueMs(durationMs) ? degraded(`the books have not been verified since ${new Date(verifiedAt).toISOString()}`) : up
+    },
+    unanswered: notKnown,
+  }
+}
 
 export const redisLook = (redis: { ping(): Promise<unknown> }): Look => ({
   component: 'redis',

@@ -37,6 +37,8 @@ export const verifier = ({ pool, verifyPool, limits, now, onFault, onVerified }:
   const leadership = leader(pool, 'verification')
   const stopped = new AbortController()
   let underWay: Promise<Verification | undefined> | undefined
+  /** The last attempt of this process, when it came to nothing: it has read as much as one that did. */
+  let failed: { readonly at: number; readonly tookMs: number; readonly why: string } | undefined
   /** Where there was none yet, the first comes as if there had been one at the start. */
   const startedAt = now()
 
@@ -44,21 +46,35 @@ export const verifier = ({ pool, verifyPool, limits, now, onFault, onVerified }:
   const verifyNow = (): Promise<Verification | undefined> => (underWay ??= run().finally(() => (underWay = undefined)))
   const run = async (): Promise<Verification | undefined> => {
     if ((await leadership.term()) === undefined) return undefined
+    const from = now()
     try {
-      const from = now()
       const found = await verify(verifyPool, undefined, stopped.signal)
       const verification = await recordVerification(pool, found, now() - from, tellingOf)
       onVerified(verification)
+      failed = undefined
       return verification
+    } catch (error) {
+      failed = { at: now(), tookMs: now() - from, why: error instanceof Error ? error.message : String(error) }
+      throw error
     } finally {
       await leadership.resign()
     }
   }
 
+  /** The last one that was finished, by any process. One that failed before it is forgotten. */
+  const lastFinished = async (): Promise<Verification | undefined> => {
+    const last = await lastVerification(pool)
+    if (last !== undefined && failed !== undefined && last.verifiedAt > failed.at) failed = undefined
+    return last
+  }
+
   const running = loop({
     step: async () => {
-      const last = await lastVerification(pool)
-      const dueAt = (last?.verifiedAt ?? startedAt) + waitAfter(last?.durationMs ?? 0, limits)
+      const last = await lastFinished()
+      const dueAt = Math.max(
+        (last?.verifiedAt ?? startedAt) + waitAfter(last?.durationMs ?? 0, limits),
+        failed === undefined ? 0 : failed.at + waitAfter(failed.tookMs, limits),
+      )
       if (now() >= dueAt) await verifyNow()
       return limits.pollMs
     },
@@ -67,10 +83,23 @@ export const verifier = ({ pool, verifyPool, limits, now, onFault, onVerified }:
     afterFaultMs: limits.pollMs,
   })
 
+  /** Whoever asks again and again is answered the last one, until its share of the time is over. Refuses when that one failed. */
+  const whatRests = async (): Promise<Verification | undefined> => {
+    const last = await lastFinished()
+    const lateMs = failed === undefined ? 0 : failed.at + failed.tookMs / limits.share - now()
+    if (lateMs > 0)
+      throw new Refused('overloaded', 'the books could not be verified a moment ago, and it takes too long to be tried again at once', {
+        retryAfterSeconds: Math.ceil(lateMs / 1_000),
+      })
+    return last !== undefined && now() < last.verifiedAt + last.durationMs / limits.share ? last : undefined
+  }
+
   return {
     handlers: guarded({
       get: async () => ({ ok: true, body: render(await lastVerification(pool)) }),
       verify: async () => {
+        const rested = underWay === undefined ? await whatRests() : undefined
+        if (rested !== undefined) return { ok: true, body: render(rested) }
         const late = new AbortController()
         const verifying = verifyNow()
         // Whoever asked may be gone by the time that it fails.
@@ -85,7 +114,7 @@ export const verifier = ({ pool, verifyPool, limits, now, onFault, onVerified }:
       },
     }),
     start: running.start,
-    failing: running.failing,
+    failing: () => running.failing() ?? failed?.why ?? null,
     stop: async () => {
       stopped.abort()
       await running.stop()
