@@ -460,9 +460,9 @@ export type CacheLimits = {
   readonly bytes: number
   /** Items of which it is remembered since when they are outdated, at about 100 bytes each. */
   readonly floors: number
-  /** How long what was read is fresh where every change is heard of: no longer than an operator who has lost the broker may take to see it. */
+  /** How long what was read is fresh while every change is heard of: no longer than an operator who has lost the broker may take to see it. */
   readonly ttlMs: number
-  /** And where other processes change stock without our hearing of it. */
+  /** And where, or while, other processes change stock without our hearing of it. */
   readonly unheardTtlMs: number
   /** By up to this part it is shorter, so that what was read together is not read again together. */
   readonly jitter: number
@@ -544,6 +544,8 @@ const rabbit = {
   eventsAhead: 500,
   /** Commands that one process works on at a time, of each queue: they join the ledger's batches. */
   commandsAtOnce: 64,
+  /** When a role that takes commands is degraded: a command takes milliseconds, and what it waits for is away for longer than a failover takes. */
+  stuck: { fullMs: 2 * 60_000, longestMs: 5 * 60_000 },
   /** Times that something is tried which fails for its own sake. */
   tries: 5,
   retry: { firstWaitMs: 100, longestWaitMs: 10_000 },

@@ -8,6 +8,7 @@ import { tried, type Tries } from '../../messaging/tried.ts'
 import { isPassing } from '../../storage/fault.ts'
 import { writeCaller, type Answer, type Call, type Caller, type Refusal, type Service } from '../service.ts'
 import { messageOf } from './message.ts'
+import { underWay, type UnderWayLimits } from './under-way.ts'
 
 export type Checked = {
   readonly command: { readonly operation: string; readonly reply_to?: string } | undefined
@@ -25,7 +26,7 @@ export type CommandsDeps = {
   readonly problemOf: (refusal: Refusal, requestId: string) => string
   readonly park: Park
   readonly state: () => { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
-  readonly limits: Tries['limits']
+  readonly limits: Tries['limits'] & UnderWayLimits
   readonly onFault: (error: unknown) => void
   readonly onDone: (outcome: 'done' | 'refused' | 'parked') => void
 }
@@ -98,13 +99,14 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
     await tried(() => parked(delivery, checked, reason, attempts), { limits, isPassing: () => true, over: delivery.over, onFault })
   }
 
+  const work = underWay(limits)
   let leave: () => Promise<void> = async () => undefined
   return {
     name: names[queue],
     handlers: {},
-    state,
+    state: () => (state().state === 'up' ? work.state() : state()),
     start: async () => {
-      leave = broker.consume(queue, handle)
+      leave = broker.consume(queue, work.watched(handle))
     },
     stop: () => leave(),
   }
