@@ -62,9 +62,16 @@ export type App = {
   stop(how: { readonly lingers: boolean }): Promise<boolean>
 }
 
-export type AppDeps = { readonly config: Config; readonly roles: ReadonlySet<Role>; readonly databaseUrl: string; readonly log: Logger }
+export type AppDeps = {
+  readonly config: Config
+  readonly roles: ReadonlySet<Role>
+  readonly databaseUrl: string
+  /** Whether no other process can use it: we have started it, for ourselves. */
+  readonly ownDatabase: boolean
+  readonly log: Logger
+}
 
-export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
+export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): App => {
   const metrics = openMetrics()
   const parts = lifecycle({ log })
   const onFault = (part: string) => sparingly((error, before) => log.warn({ err: error, part, ...timesBefore(before) }, 'something failed and is tried again'))
@@ -110,7 +117,7 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     const { prefix } = config.amqp
     const onRabbitFault = onFault('RabbitMQ')
     const broker = rabbit({ urls, prefix, consumers: ['webhooks'], commands: commandQueues, limits: limits.rabbit, onFault: onRabbitFault })
-    metrics.gauge('rabbitmq_up', 'Whether RabbitMQ takes messages from this process, and it consumes.', () => (broker.state().state === 'up' ? 1 : 0))
+    metrics.gauge('rabbitmq_up', 'Whether RabbitMQ takes messages from this process, and it consumes.', () => (broker.isUp() ? 1 : 0))
     metrics.gauge('rabbitmq_reconnections_total', 'Connections to RabbitMQ that were made again.', broker.reconnections)
     metrics.gauge('rabbitmq_unconfirmed', 'Messages that were sent, and that RabbitMQ has not confirmed yet.', broker.unconfirmed)
     return {
@@ -142,9 +149,8 @@ export const app = ({ config, roles, databaseUrl, log }: AppDeps): App => {
     availability({
       readLevels,
       limits: limits.cache,
-      // Another process may share a database that was named, and without a broker we do not hear of what it does. One of our own is
-      // ours alone.
-      ttlMs: config.database.url === undefined || broker !== undefined ? limits.cache.ttlMs : limits.cache.unheardTtlMs,
+      // Of what other processes do we hear through the broker, while it is there. A database of our own is ours alone.
+      ttlMs: () => (ownDatabase || broker?.isUp() === true ? limits.cache.ttlMs : limits.cache.unheardTtlMs),
       staleMs: config.cache.staleSeconds * 1_000,
       shared: redis && {
         redis,

@@ -139,7 +139,7 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   onGivenUp(database, log, () => void stop().finally(() => ended.resolve(1)))
   const start = async (): Promise<void> => {
     await migrate({ url: database.url, log })
-    running = app({ config, roles, databaseUrl: database.url, log })
+    running = app({ config, roles, databaseUrl: database.url, ownDatabase: database.source === 'embedded', log })
     const { url, first } = await running.start()
     const key = first.madeKey ?? config.firstStart.apiKey
     // Only once: the keys of the demo's requests are forgotten after days, and its units would come in again.

@@ -5,8 +5,8 @@ import type { Held, Key, NearCache } from './cache.ts'
 
 export type MemoryOptions<Value> = {
   readonly limits: Pick<CacheLimits, 'keys' | 'bytes' | 'floors' | 'jitter'>
-  /** How long a value is fresh when nobody says that it is not. */
-  readonly ttlMs: number
+  /** How long a value is fresh when nobody says that it is not. Asked each time that it is judged: it may change, for what is here already, too. */
+  readonly ttlMs: () => number
   /** About how many bytes a value takes. */
   readonly sizeOf: (value: Value) => number
   readonly now?: () => number
@@ -14,7 +14,7 @@ export type MemoryOptions<Value> = {
   readonly random?: () => number
 }
 
-type Stored<Value> = { readonly value: Value; readonly version: number; readonly askedAt: number; readonly freshUntil: number }
+type Stored<Value> = { readonly value: Value; readonly version: number; readonly askedAt: number; readonly part: number }
 
 export const memoryCache = <Value>({
   limits,
@@ -51,8 +51,8 @@ export const memoryCache = <Value>({
   const heldOf = (key: Key): Held<Value> | undefined => {
     const stored = values.get(key)
     if (stored === undefined) return undefined
-    const { value, version, askedAt, freshUntil } = stored
-    return { value, version, askedAt, isFresh: version >= floorOf(key) && askedAt > outdatedAt && now() < freshUntil }
+    const { value, version, askedAt, part } = stored
+    return { value, version, askedAt, isFresh: version >= floorOf(key) && askedAt > outdatedAt && now() < askedAt + ttlMs() * part }
   }
   const outdate = (keys: readonly Key[], version: number) => {
     for (const key of keys) raise(key, version)
@@ -67,7 +67,7 @@ export const memoryCache = <Value>({
         if (stored !== undefined && (stored.version > version || (stored.version === version && stored.askedAt >= askedAt))) continue
         if (version < floorOf(key)) continue
         // Values that came together do not go together.
-        values.set(key, { value, version, askedAt, freshUntil: askedAt + ttlMs * (1 - limits.jitter * random()) })
+        values.set(key, { value, version, askedAt, part: 1 - limits.jitter * random() })
       }
     },
     outdate,

@@ -10,7 +10,7 @@ export type RedisCacheOptions<Value> = {
   readonly prefix: () => string | undefined
   readonly codec: Codec<Value>
   readonly limits: Pick<CacheLimits, 'floorMs' | 'leaseMs' | 'redisKeys' | 'redisAwayMs' | 'jitter'>
-  readonly ttlMs: number
+  readonly ttlMs: () => number
   /** How long an old value is kept for when nothing newer can be had. */
   readonly keepMs: number
   /** Told once for each time that Redis goes. */
@@ -47,7 +47,7 @@ export const redisCache = <Value>({
 
   const read = async (keys: readonly Key[], claims: boolean): Promise<Claimed<Value>[]> => {
     const askedFrom = now()
-    const words = [claims ? 1 : 0, limits.leaseMs, Math.floor(ttlMs * (1 - limits.jitter))]
+    const words = [claims ? 1 : 0, limits.leaseMs, Math.floor(ttlMs() * (1 - limits.jitter))]
     const answers = await Promise.all(
       inParts(keys).map(async (part) => {
         const found = (await run(READ, part, words)) as readonly Found[] | undefined // what the script returns
@@ -67,7 +67,7 @@ export const redisCache = <Value>({
     const value = codec.read(text)
     if (!Number.isSafeInteger(version) || value === undefined) return undefined
     const isOutdated = floor !== null && Number(floor) > version
-    return { value, version, askedAt: askedFrom - ageMs, isFresh: !isOutdated && ageMs >= 0 && ageMs < ttlMs }
+    return { value, version, askedAt: askedFrom - ageMs, isFresh: !isOutdated && ageMs >= 0 && ageMs < ttlMs() }
   }
 
   return {
@@ -76,13 +76,13 @@ export const redisCache = <Value>({
     put: (loaded: readonly Loaded<Value>[]) => {
       const at = now()
       // What is too old to be fresh came too late, perhaps after its floor was forgotten.
-      const timely = loaded.filter(({ askedAt }) => at - askedAt < Math.min(ttlMs, limits.floorMs))
+      const timely = loaded.filter(({ askedAt }) => at - askedAt < Math.min(ttlMs(), limits.floorMs))
       for (const part of inParts(timely))
         void run(
           PUT,
           part.map(({ key }) => key),
           [
-            Math.ceil(Math.max(keepMs, ttlMs, limits.floorMs)),
+            Math.ceil(Math.max(keepMs, ttlMs(), limits.floorMs)),
             ...part.flatMap(({ version, askedAt, value }) => [version, Math.max(0, Math.round(at - askedAt)), codec.write(value)]),
           ],
         )

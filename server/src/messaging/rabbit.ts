@@ -21,6 +21,8 @@ export type Rabbit = {
   attend(begin: Attend): () => Promise<void>
   /** The connection that is consumed on is made again. */
   renew(reason: string): void
+  /** Whether every message reaches RabbitMQ, and we are told of every one. Asked often. */
+  isUp(): boolean
   state(): { readonly state: 'up' | 'down'; readonly why: string | null }
   /** Messages sent that RabbitMQ has not confirmed yet. */
   unconfirmed(): number
@@ -96,6 +98,7 @@ export const rabbit = ({
       }
     },
     renew: link.sever,
+    isUp: () => link.why() === null && publisher.why() === null,
     state: () => {
       const why = publisher.why() ?? link.why()
       return { state: why === null ? 'up' : 'down', why }

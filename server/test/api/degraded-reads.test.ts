@@ -3,6 +3,7 @@ import { isRefusal } from '@holdfast/sdk'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/platform/limits.ts'
 import { ownPostgres } from '../support/postgres.ts'
+import { hasRabbit, startRabbit } from '../support/rabbit.ts'
 import { hasRedis, startRedis } from '../support/redis.ts'
 import { ownDatabase, startServer, until, verifyBooks, type Answered, type TestServer } from '../support/server.ts'
 import { stockUp } from '../support/shop.ts'
@@ -173,6 +174,20 @@ describe('what is remembered', async () => {
     await london.stock.receipts.create({ location: 'LON', lines: [{ sku: 'JAM-1', quantity: 1 }] })
     expect(await units(server, 'JAM-1')).toBe(before + 1)
   })
+})
+
+test.skipIf(!hasRabbit)('while the broker is away, what another server does is seen within a moment all the same', async () => {
+  const broker = await startRabbit()
+  const database = await ownDatabase()
+  const [london, paris] = await Promise.all([startServer(database, { AMQP_URL: broker.url }), startServer(database, { AMQP_URL: broker.url })])
+  await stockUp(london.stock, { LON: { 'TEA-1': 100 } })
+  await until('paris knows', async () => (await units(paris)) === 100)
+
+  await broker.kill()
+  await hold(london)
+
+  // Well within the time that an item is fresh while changes are heard of.
+  await until('paris knows', async () => (await units(paris)) === 99, { withinMs: 20_000 })
 })
 
 describe.skipIf(!hasRedis)('with Redis', () => {

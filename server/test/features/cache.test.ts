@@ -28,7 +28,7 @@ const TTL_MS = 60_000
 const small = { ...limits.cache, keys: 2, floors: 2 }
 
 const inMemory = (bounds = limits.cache, now?: () => number) =>
-  memoryCache<Stock>({ limits: bounds, ttlMs: TTL_MS, sizeOf: () => 1, random: () => 0, ...(now === undefined ? {} : { now }) })
+  memoryCache<Stock>({ limits: bounds, ttlMs: () => TTL_MS, sizeOf: () => 1, random: () => 0, ...(now === undefined ? {} : { now }) })
 const connectTo = async (url: string): Promise<Redis> => {
   // A machine that is busy with other tests is no fault of Redis.
   const redis = openRedis({ url, limits: { ...limits.redis, commandMs: 5_000 }, onBroken: () => undefined })
@@ -58,7 +58,7 @@ const inRedis = (redis: Pick<Redis, 'eval'>, prefix = `test:${(prefixes += 1)}:`
     prefix: () => prefix,
     codec,
     limits: limits.cache,
-    ttlMs: TTL_MS,
+    ttlMs: () => TTL_MS,
     keepMs: TTL_MS,
     onFault: (error) => redisFaults.push(error),
   })
@@ -222,7 +222,7 @@ describe('what little memory there is', () => {
   })
 
   test('large values make room sooner', () => {
-    const cache = memoryCache<Stock>({ limits: { ...limits.cache, bytes: 100 }, ttlMs: TTL_MS, sizeOf: ({ units }) => units })
+    const cache = memoryCache<Stock>({ limits: { ...limits.cache, bytes: 100 }, ttlMs: () => TTL_MS, sizeOf: ({ units }) => units })
     for (const key of [1, 2, 3]) put(cache, key, 5, 40)
     expect(cache.size()).toBe(2)
   })
@@ -263,9 +263,25 @@ describe('what little memory there is', () => {
     expect(cache.peek(1)?.isFresh).toBe(true)
   })
 
+  test('what is fresh for long while changes are heard of is so no longer when they are not, though it was read before', () => {
+    let at = 0
+    let ttlMs = TTL_MS
+    const cache = memoryCache<Stock>({ limits: limits.cache, ttlMs: () => ttlMs, sizeOf: () => 1, random: () => 0, now: () => at })
+    put(cache, 1, 5, 50, at)
+    at = 30_000
+    expect(cache.peek(1)?.isFresh).toBe(true)
+    ttlMs = 1_000
+    expect(cache.peek(1)?.isFresh).toBe(false)
+    put(cache, 1, 5, 50, at)
+    at += 999
+    expect(cache.peek(1)?.isFresh).toBe(true)
+    at += 1
+    expect(cache.peek(1)?.isFresh).toBe(false)
+  })
+
   test('what was read together is not read again together', () => {
     let at = 0
-    const cache = memoryCache<Stock>({ limits: limits.cache, ttlMs: TTL_MS, sizeOf: () => 1, now: () => at })
+    const cache = memoryCache<Stock>({ limits: limits.cache, ttlMs: () => TTL_MS, sizeOf: () => 1, now: () => at })
     for (let key = 0; key < 1_000; key += 1) put(cache, key, 5, 50, 0)
     const fresh = () => Array.from({ length: 1_000 }, (_, key) => cache.peek(key)?.isFresh === true).filter(Boolean).length
     at = TTL_MS * (1 - limits.cache.jitter) - 1
@@ -358,7 +374,7 @@ describe.skipIf(!hasRedis)('processes that share a Redis', () => {
       prefix: () => 'shop:',
       codec,
       limits: limits.cache,
-      ttlMs: TTL_MS,
+      ttlMs: () => TTL_MS,
       keepMs: TTL_MS,
       onFault: (error) => faults.push(error),
       now: () => at,
@@ -663,7 +679,7 @@ describe.skipIf(!hasRedis)('processes that read through one Redis', () => {
             prefix: () => 'shop:',
             codec,
             limits: limits.cache,
-            ttlMs: TTL_MS,
+            ttlMs: () => TTL_MS,
             keepMs: TTL_MS,
             onFault: () => undefined,
             now,

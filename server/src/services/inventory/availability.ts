@@ -47,7 +47,8 @@ export type Availability = {
 export type AvailabilityDeps = {
   readonly readLevels: LevelReader
   readonly limits: CacheLimits
-  readonly ttlMs: number
+  /** How long an item is fresh, as things are now. */
+  readonly ttlMs: () => number
   readonly staleMs: number
   /** Where processes remember together; `prefix` tells apart who shares one Redis. */
   readonly shared?: { readonly redis: Redis; readonly prefix: () => string | undefined; readonly onFault: (error: unknown) => void } | undefined
