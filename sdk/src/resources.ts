@@ -778,7 +778,7 @@ export function resources(transport: Transport) {
       get: (options?: CallOptions): Promise<Integrity> => send({ method: 'GET', path: '/v1/integrity' }, options),
 
       /**
-       * Verifies now. Where that takes long it is refused as `overloaded` and goes on by itself; `get` tells what it found.
+       * Verifies now, or answers the last verification if that is no older than ten times as long as it took. Where verifying takes long it is refused as `overloaded` and goes on by itself; `get` tells what it found.
        * @example
        * const { violations } = await stock.integrity.verify()
        */
