@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { Random } from '../simulation/random.ts'
-import type { Attempt, History, Operation } from './history.ts'
+import { isKept, type Attempt, type History, type Operation } from './history.ts'
 import { API_KEY } from './stack.ts'
 
 export type Wish = Omit<Operation, 'i' | 'attempts'> & { readonly method: 'GET' | 'POST' }
@@ -25,6 +25,8 @@ const LONGEST_WAIT_MS = 3_000
 const CONNECTIONS = 256
 /** Who did not even take a connection is left alone for so long, if there is another. */
 const AWAY_MS = 300
+/** Of those who are told that it is kept for later, so many ask again. The others believe it, and go away. */
+const DOUBTS = 0.5
 
 export const caller = ({ history, gateways, random }: { history: History; gateways: readonly { name: string; url: string }[]; random: Random }): Caller => {
   const pools = gateways.map(({ name, url }) => ({
@@ -89,7 +91,7 @@ export const caller = ({ history, gateways, random }: { history: History; gatewa
       try {
         for (let number = 1; ; number += 1) {
           const last = await attempt(operation, wish, nextPool())
-          if (last.outcome !== 'unknown' || number === TRIES) return { operation, last }
+          if (last.outcome !== 'unknown' || number === TRIES || (isKept(last) && !random.chance(DOUBTS))) return { operation, last }
           await sleep(random.fraction() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** number))
         }
       } finally {
@@ -104,8 +106,8 @@ export const caller = ({ history, gateways, random }: { history: History; gatewa
 
 /** Definite is what Holdfast itself has said for good. */
 const outcomeOf = (status: number, body: unknown): Attempt['outcome'] => {
-  // Taken to be done later, and not done yet: what became of it is told to whoever asks again.
-  if (status === 202) return 'unknown'
+  // What became of it is told to whoever asks again.
+  if (isKept({ status })) return 'unknown'
   if (status >= 200 && status < 300 && body !== undefined) return 'ok'
   if (status < 400 || status >= 500 || status === 429 || status === 408) return 'unknown'
   const code = (body as { code?: string } | undefined)?.code // a problem's

@@ -37,6 +37,9 @@ export type Attempt = {
   replayed: boolean
 }
 
+/** Taken to be done later, and not done yet: Holdfast has promised it, and nobody knows what will become of it. */
+export const isKept = ({ status }: Pick<Attempt, 'status'>): boolean => status === 202
+
 /** One wish, under one key, asked for until the answer is definite. */
 export type Operation = {
   readonly i: number

@@ -9,7 +9,7 @@ import { faketime, rabbitProgram } from './programs.ts'
 import { hasRedis } from './redis.ts'
 import { summaryOf } from './summary.ts'
 import { torture, type Options } from './torture.ts'
-import { leastOf, profiles } from './profiles.ts'
+import { leastOf, profiles, staleMsOf } from './profiles.ts'
 import { hunt, mutants } from './mutants.ts'
 
 const usage = `npm run torture -- [options]
@@ -21,7 +21,7 @@ const usage = `npm run torture -- [options]
   --topology NAME  single: two processes that do everything (default); roles: a process for each role
   --faults KINDS   all, or some of ${faultKinds.join(',')} (default: all but clock, as far as what they break is there)
   --amqp           with RabbitMQ between the roles
-  --stale MS       availability may be behind by so much (default 15000: fresh for one second, and read by the slowest statement)
+  --stale MS       availability may be behind by so much (default 15000, with RabbitMQ 75000: as long as it is fresh, and the slowest statement)
   --out DIR        keeps the history, the faults, and what every process has said
   --mutant NAME    with a bug planted, to see it found; all: one after the other. Names:
                    ${mutants.map(({ name }) => name).join(', ')}
@@ -55,6 +55,7 @@ const run: Options = {
   seconds,
   rate,
   topology,
+  processes: profile.processes,
   kinds,
   everyMs: profile.everyMs,
   amqp,
@@ -63,7 +64,7 @@ const run: Options = {
   out,
   root: fileURLToPath(new URL('../../..', import.meta.url)),
   patience: profile.patience,
-  staleMs: values.stale === undefined ? 15_000 : whole('--stale', values.stale),
+  staleMs: values.stale === undefined ? staleMsOf(amqp) : whole('--stale', values.stale),
   log: (line) => (values.verbose ? process.stderr.write(`${line}\n`) : undefined),
 }
 

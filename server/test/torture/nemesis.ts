@@ -37,6 +37,7 @@ export type NemesisOptions = {
 /** How long is waited for somebody who can be spared. */
 const PATIENCE_MS = 30_000
 const LOOK_MS = 50
+const REST_MS = 200
 const SHORTEST_STOP_MS = 100
 const LONGEST_STOP_MS = 10_000
 const LONGEST_SESSION_STOP_MS = 3_000
@@ -44,6 +45,8 @@ const NET_MS = { least: 200, most: 2_500 }
 const CACHE_STOP_MS = 3_000
 const BROKER_STOP_MS = 6_000
 const ALARM_MS = 4_000
+/** It takes ten seconds to come back from a kill: more of what it gets over sooner finds more. */
+const BROKER_FAULTS = ['kill', 'alarm', 'stop', 'stop', 'stop', 'stop', 'cut', 'cut', 'cut', 'cut'] as const
 const END_MS = 30_000
 const READY_MS = 60_000
 /** As far ahead as a clock is set in all: keys of requests are forgotten after two days, and may then be used anew. */
@@ -163,7 +166,7 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
     broker: async (random) => {
       const { rabbit } = stack
       if (rabbit === undefined) return
-      const what = random.pick(['kill', 'stop', 'stop', 'alarm'])
+      const what = random.pick(BROKER_FAULTS)
       if (what === 'kill')
         return did('broker', 'kill -9 of RabbitMQ', async () => {
           await rabbit.killAll()
@@ -175,6 +178,17 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
           rabbit.signalAll('SIGSTOP')
           await wait(ms)
           rabbit.signalAll('SIGCONT')
+        })
+      }
+      if (what === 'cut') {
+        const { proxy } = random.pick(stack.lines.filter(({ kind }) => kind === 'broker'))
+        if (proxy.connections() === 0) return
+        const fault: NetFault = { kind: 'cut', afterBytes: random.between(0, 2_000), direction: random.chance(0.5) ? 'there' : 'back' }
+        const ms = spell(random, NET_MS.least, NET_MS.most)
+        return did('broker', `cut all connections to RabbitMQ for ${Math.round(ms)} ms`, async () => {
+          proxy.fault(fault)
+          await wait(ms)
+          proxy.heal()
         })
       }
       await did('broker', 'disk alarm of RabbitMQ', async () => {
@@ -212,8 +226,11 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
 
   const hand = async (kind: FaultKind): Promise<void> => {
     const random = randomOf(seed * 31 + faultKinds.indexOf(kind) + 1)
+    // By a pace of its own, whatever the ones before took: who was late catches up.
+    let due = performance.now()
     for (;;) {
-      await wait(everyMs * (0.35 + 0.65 * 2 * random.fraction()))
+      due += everyMs * (0.35 + 0.65 * 2 * random.fraction())
+      await wait(Math.max(REST_MS, due - performance.now()))
       if (ending.signal.aborted) return
       await acts[kind](random)
     }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 import { child, type Child } from './child.ts'
-import { rabbitProgram } from './programs.ts'
+import { RABBIT_CONTROL, rabbitProgram } from './programs.ts'
 
 export type OwnRabbit = {
   readonly port: number
@@ -29,6 +29,9 @@ export const ownRabbit = async (directory: string, logFile: string): Promise<Own
   chmodSync(directory, 0o777)
   const plugins = join(directory, 'enabled_plugins')
   writeFileSync(plugins, '[].\n')
+  // What is set for the machine's own broker is none of ours.
+  const environment = join(directory, 'environment')
+  writeFileSync(environment, '')
   const port = await freePort()
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -41,6 +44,9 @@ export const ownRabbit = async (directory: string, logFile: string): Promise<Own
     RABBITMQ_MNESIA_BASE: join(directory, 'mnesia'),
     RABBITMQ_LOG_BASE: join(directory, 'log'),
     RABBITMQ_ENABLED_PLUGINS_FILE: plugins,
+    RABBITMQ_CONFIG_FILE: join(directory, 'none'),
+    RABBITMQ_CONF_ENV_FILE: environment,
+    LC_ALL: 'C.UTF-8',
   }
   const server = child({ name: 'rabbitmq', command: rabbitProgram, args: [], env, logFile })
   const isOpen = () =>
@@ -77,7 +83,7 @@ export const ownRabbit = async (directory: string, logFile: string): Promise<Own
   // The program that was started is not the one that runs.
   process.on('exit', () => signalAll('SIGKILL'))
   const control = async (args: readonly string[]) => {
-    const asked = spawn('rabbitmqctl', ['-n', env.RABBITMQ_NODENAME, ...args], { env, stdio: 'ignore', timeout: 20_000 })
+    const asked = spawn(RABBIT_CONTROL, args, { env, stdio: 'ignore', timeout: 20_000 })
     await once(asked, 'exit')
   }
   return {

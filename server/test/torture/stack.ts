@@ -50,6 +50,8 @@ export type StackOptions = {
   readonly directory: string
   readonly logs: string
   readonly topology: Topology
+  /** Of those that do everything. */
+  readonly processes: number
   readonly amqp: boolean
   readonly faketime: string | undefined
   readonly random: () => number
@@ -63,12 +65,9 @@ const END_MS = 30_000
 type Spec = { readonly name: string; readonly roles: readonly string[]; readonly isGateway?: true }
 
 /** Which processes there are, and what each does. They start in this order: keys are made before anybody is let in by them. */
-const processesOf = (topology: Topology, amqp: boolean): readonly Spec[] =>
+const processesOf = ({ topology, processes, amqp }: Pick<StackOptions, 'topology' | 'processes' | 'amqp'>): readonly Spec[] =>
   topology === 'single'
-    ? [
-        { name: 'holdfast-1', roles: [], isGateway: true },
-        { name: 'holdfast-2', roles: [], isGateway: true },
-      ]
+    ? Array.from({ length: processes }, (_, index) => ({ name: `holdfast-${index + 1}`, roles: [], isGateway: true }))
     : [
         { name: 'identity', roles: ['identity'] },
         { name: 'inventory-1', roles: ['inventory'] },
@@ -78,6 +77,7 @@ const processesOf = (topology: Topology, amqp: boolean): readonly Spec[] =>
           ? [
               { name: 'webhooks', roles: ['webhooks'] },
               { name: 'relay', roles: ['relay'] },
+              { name: 'commands', roles: ['item-commands', 'stock-commands', 'order-commands'] },
             ]
           : [{ name: 'webhooks', roles: ['webhooks', 'relay'] }]),
         { name: 'timers', roles: ['timers'] },
@@ -86,7 +86,7 @@ const processesOf = (topology: Topology, amqp: boolean): readonly Spec[] =>
         { name: 'gateway-2', roles: ['gateway'], isGateway: true },
       ]
 
-export const startStack = async ({ root, directory, logs, topology, amqp, faketime, random }: StackOptions): Promise<Stack> => {
+export const startStack = async ({ root, directory, logs, topology, processes, amqp, faketime, random }: StackOptions): Promise<Stack> => {
   const lines: Line[] = []
   const logOf = (name: string) => join(logs, `${name}.log`)
   const lineTo = async (name: string, kind: Line['kind'], port: number): Promise<number> => {
@@ -116,7 +116,9 @@ export const startStack = async ({ root, directory, logs, topology, amqp, faketi
     ...(redis === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${await lineTo('to redis', 'cache', redis.port)}/0` }),
     ...(rabbit === undefined ? {} : { AMQP_URL: `amqp://guest:guest@127.0.0.1:${await lineTo('to rabbitmq', 'broker', rabbit.port)}` }),
   }
-  const made = await Promise.all(processesOf(topology, amqp).map(async (spec) => ({ ...spec, port: await freePort(), inside: await freePort() })))
+  const made = await Promise.all(
+    processesOf({ topology, processes, amqp }).map(async (spec) => ({ ...spec, port: await freePort(), inside: await freePort() })),
+  )
   const roles: Record<string, string> = {}
   if (topology === 'roles') {
     roles['HOLDFAST_SERVICE_KEY'] = randomBytes(32).toString('base64url')

@@ -9,7 +9,7 @@ export const summaryOf = (report: Report): string => {
   const whole = (n: number) => Math.round(n).toLocaleString('en')
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(2)} s`
   const lines = [
-    `${whole(tally.operations)} operations, ${whole(report.perSecond)} answered a second; ${whole(tally.acknowledged)} acknowledged, ${whole(tally.refused)} refused (of holds ${(tally.refusedShare * 100).toFixed(1)} %), ${whole(tally.resolved)} resolved after an unknown answer, ${whole(tally.unresolved)} never`,
+    `${whole(tally.operations)} operations, ${whole(report.perSecond)} answered a second; ${whole(tally.acknowledged)} acknowledged, ${whole(tally.refused)} refused (of holds ${(tally.refusedShare * 100).toFixed(1)} %), ${whole(tally.resolved)} resolved after an unknown answer, ${whole(tally.unresolved)} never; ${whole(tally.kept)} kept by the broker and not asked for again`,
     `races at the end of a hold: ${races.executed} executed, ${races.released} released, ${races.expired} expired; ${whole(tally.replays)} old keys once more`,
     `${whole(report.webhooks.taken)} webhooks taken of ${whole(report.webhooks.received)} received`,
     `${faults.length} faults`,

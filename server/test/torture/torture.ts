@@ -12,10 +12,10 @@ import { random as randomOf } from '../simulation/random.ts'
 import { caller } from './caller.ts'
 import { checkAll, type Checked } from './check/check.ts'
 import { checkEnough, tallyOf, type Least, type Tally } from './check/enough.ts'
-import { evidenceOf, type Violation } from './check/evidence.ts'
+import { digestOfKey, evidenceOf, type Violation } from './check/evidence.ts'
 import { checkLiveness, longestSilenceMs, type Patience } from './check/liveness.ts'
 import { readSnapshot } from './check/snapshot.ts'
-import { openHistory, type History } from './history.ts'
+import { isKept, openHistory, type History } from './history.ts'
 import { nemesis, type Fault, type FaultKind } from './nemesis.ts'
 import { startReceiver } from './receiver.ts'
 import { API_KEY, startStack, type Stack, type Topology } from './stack.ts'
@@ -28,6 +28,7 @@ export type Options = {
   /** Operations a second. */
   readonly rate: number
   readonly topology: Topology
+  readonly processes: number
   readonly kinds: readonly FaultKind[]
   /** The mean time between two faults of one kind. */
   readonly everyMs: number
@@ -65,7 +66,7 @@ const LONGER = 2.5
 const DIRECTORY = /^holdfast-(torture|mutant)-(?<pid>\d+)-/
 
 export const torture = async (options: Options): Promise<Report> => {
-  const { seed, seconds, rate, topology, kinds, everyMs, amqp, faketime, least, out, root, staleMs, patience, log } = options
+  const { seed, seconds, rate, topology, processes, kinds, everyMs, amqp, faketime, least, out, root, staleMs, patience, log } = options
   removeLeftovers()
   const directory = mkdtempSync(join(tmpdir(), `holdfast-torture-${process.pid}-`))
   // As root, PostgreSQL runs under another account, which has to get in here.
@@ -81,7 +82,7 @@ export const torture = async (options: Options): Promise<Report> => {
   const net = randomOf(seed * 31 + 100)
   const closing: (() => Promise<void>)[] = [history.close]
   try {
-    const stack = await startStack({ root, directory, logs, topology, amqp, faketime, random: net.fraction })
+    const stack = await startStack({ root, directory, logs, topology, processes, amqp, faketime, random: net.fraction })
     closing.push(stack.stop)
     const receiver = await startReceiver(randomOf(seed * 31 + 101))
     closing.push(receiver.close)
@@ -119,7 +120,7 @@ export const torture = async (options: Options): Promise<Report> => {
     await running
     say('healed, and everybody has been answered')
 
-    const quiet = await untilQuiet(stack, patience.unrestMs)
+    const quiet = await untilQuiet(stack, { withinMs: patience.unrestMs, kept: keptOf(history) })
     say(quiet.afterMs === null ? `not quiet: ${quiet.unrest}` : `quiet after ${(quiet.afterMs / 1_000).toFixed(1)} s`)
     await stack.stopNodes()
     await stack.postgres.killAll()
@@ -131,6 +132,7 @@ export const torture = async (options: Options): Promise<Report> => {
     const evidence = evidenceOf(history, snapshot, { clockWasSet: kinds.includes('clock') })
     const { violations, steps } = checkAll(evidence, {
       staleNs: staleMs * 1e6,
+      decidesItself: topology === 'single',
       log: receiver.log,
       isSubscribed,
       queuedUpTo: quiet.queuedUpTo,
@@ -177,31 +179,69 @@ const subscribe = async (stack: Stack, url: string): Promise<string> => {
 
 type Quiet = { readonly afterMs: number | null; readonly queuedUpTo: number; readonly toldUpTo: number; readonly nowMs: number; readonly unrest: string }
 
-/** Nothing waits any more: all is told, all deliveries are made, and no hold is due. Holds that live on may still end. */
-const untilQuiet = async (stack: Stack, withinMs: number): Promise<Quiet> => {
+/** The keys of those who were promised that it will be done later, and believed it. */
+const keptOf = ({ operations }: History): string[] =>
+  operations.flatMap(({ key, attempts }) => {
+    const last = attempts.at(-1)
+    return key !== null && last !== undefined && isKept(last) ? [key] : []
+  })
+
+/** What has left the outbox may be on its way through the broker for so long, after everybody is well. */
+const ON_ITS_WAY_MS = 10_000
+
+/**
+ * Nothing waits any more: all is told, all deliveries are made, what was kept is done or parked, and no hold is due. Holds that live
+ * on may still end.
+ */
+const untilQuiet = async (stack: Stack, { withinMs, kept }: { readonly withinMs: number; readonly kept: readonly string[] }): Promise<Quiet> => {
   const from = performance.now()
   let unrest = 'the database could not be asked'
-  let queuedUpTo = 0
   let nowMs = 0
+  /** When the outbox was empty, and up to where all had left it. */
+  const emptied: { readonly at: number; readonly head: number }[] = []
   for (;;) {
-    const found = await withClient(stack, async (client) => {
-      const { rows } = await client.query(`
-select h.sequence::float8 as head, extract(epoch from clock_timestamp())::float8 * 1000 as now, (select count(*)::int from outbox) as outbox,
-       (select count(*)::int from webhook_deliveries as d where d.status = 'pending' and not (d.failures >= 2 and d.next_attempt_at > now())) as deliveries,
-       (select count(*)::int from holds as w where w.status = 'active' and w.expires_at < now() - interval '2 seconds') as due
-  from ledger_head as h`)
-      return rows[0] as { head: number; now: number; outbox: number; deliveries: number; due: number } // the statement's own columns
-    }).catch(() => undefined)
+    const at = performance.now()
+    const found = await withClient(stack, (client) => unrestOf(client, kept)).catch(() => undefined)
     if (found !== undefined) {
-      const { head, now, outbox, deliveries, due } = found
+      const { head, now, outbox, ...waiting } = found
       nowMs = now
-      unrest = `${outbox} in the outbox, ${deliveries} deliveries, ${due} holds that are due`
-      if (outbox === 0) queuedUpTo = head
-      if (outbox + deliveries + due === 0) return { afterMs: performance.now() - from, queuedUpTo, toldUpTo: head, nowMs, unrest }
+      unrest = Object.entries({ outbox, ...waiting })
+        .map(([what, count]) => `${count} ${what}`)
+        .join(', ')
+      if (outbox === 0) emptied.push({ at, head })
+      if (outbox + Object.values(waiting).reduce((sum, count) => sum + count, 0) === 0)
+        return { afterMs: performance.now() - from, queuedUpTo: head, toldUpTo: head, nowMs, unrest }
     }
-    if (performance.now() - from > withinMs) return { afterMs: null, queuedUpTo, toldUpTo: 0, nowMs, unrest }
+    if (performance.now() - from > withinMs) {
+      const arrived = stack.rabbit === undefined ? emptied : emptied.filter((one) => one.at < performance.now() - ON_ITS_WAY_MS)
+      return { afterMs: null, queuedUpTo: arrived.at(-1)?.head ?? 0, toldUpTo: 0, nowMs, unrest }
+    }
     await sleep(LOOK_MS)
   }
+}
+
+const unrestOf = async (client: pg.Client, kept: readonly string[]) => {
+  const { rows } = await client.query(`
+select h.sequence::float8 as head, extract(epoch from clock_timestamp())::float8 * 1000 as now, (select count(*)::int from outbox) as outbox,
+       (select count(*)::int from events as e where e.type ~ '^(hold|stock|transfer)[.]') - (select count(*)::int from webhook_deliveries) as "events untold",
+       (select count(*)::int from webhook_deliveries as d where d.status = 'pending' and not (d.failures >= 2 and d.next_attempt_at > now())) as deliveries,
+       (select count(*)::int from holds as w where w.status = 'active' and w.expires_at < now() - interval '2 seconds') as "holds that are due"
+  from ledger_head as h`)
+  const found = rows[0] as { head: number; now: number; outbox: number } & Record<string, number> // the statement's own columns
+  return { ...found, 'kept and not done': kept.length === 0 ? 0 : await keptAndNotDone(client, kept) }
+}
+const keptAndNotDone = async (client: pg.Client, kept: readonly string[]): Promise<number> => {
+  const { rows } = await client.query(
+    `
+select k.key, (select min(e.actor) from events as e where e.request_id like 'torture-%' and e.actor <> 'system') as owner,
+       exists (select from parked_messages as p where p.message ->> 'idempotency_key' = k.key) as parked
+  from unnest($1::text[]) as k (key)`,
+    [kept],
+  )
+  const left = (rows as { key: string; owner: string; parked: boolean }[]).filter(({ parked }) => !parked) // the statement's own columns
+  const digests = left.map(({ owner, key }) => digestOfKey(owner, key))
+  const done = await client.query('select k.key from idempotency_keys as k where k.key = any ($1::uuid[])', [digests])
+  return left.length - done.rows.length
 }
 
 const withClient = async <Result>(stack: Stack, work: (client: pg.Client) => Promise<Result>): Promise<Result> => {

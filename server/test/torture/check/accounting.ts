@@ -1,11 +1,12 @@
 // What was answered against what is there: nothing that was acknowledged is missing, nothing that was refused has happened, and
 // nothing has happened twice or without anybody's wish.
-import { operationOf, type Attempt } from '../history.ts'
+import { isKept, type Attempt } from '../history.ts'
 import type { Evidence, Violation, Wish } from './evidence.ts'
 import type { EventRow } from './snapshot.ts'
 
 const CHECKS = {
   acknowledged: 'what was acknowledged is there, as it was said',
+  kept: 'what was kept for later is done, or waits for a person',
   refused: 'what was refused has not happened',
   once: 'what was wanted once has happened once at most',
   same: 'all answers under one key are the same',
@@ -35,6 +36,7 @@ const reasons: ReadonlySet<string> = new Set([
 export const checkAccounts = (evidence: Evidence): Violation[] => [
   ...evidence.wishes.flatMap((wish) => [
     ...checkAcknowledged(evidence, wish),
+    ...checkKept(evidence, wish),
     ...checkRefused(wish),
     ...checkSame(wish),
     ...checkReused(wish),
@@ -143,6 +145,13 @@ const eventsOf = (evidence: Evidence, id: string): readonly EventRow[] => {
   return found.get(uuidOf(id) ?? '') ?? []
 }
 
+/** 202 is a promise as well. Whoever asks again under the key hears what became of it; whoever does not must not need to. */
+const checkKept = ({ snapshot }: Evidence, wish: Wish): Violation[] => {
+  const { key } = wish.operation
+  if (wish.outcome !== 'unknown' || wish.events.length > 0 || !wish.attempts.some(isKept)) return []
+  return key !== null && snapshot.parked.includes(key) ? [] : [{ check: CHECKS.kept, what: `${said(wish)} was, and nothing of it is there` }]
+}
+
 const checkRefused = (wish: Wish): Violation[] => {
   if (wish.outcome !== 'refused' || wish.events.length === 0) return []
   // Too little stock is not remembered: a try before it that was never answered may still have been on its way, and have come to
@@ -181,14 +190,10 @@ const checkReasons = ({ history }: Evidence): Violation[] =>
 
 const isOfStock = ({ type }: EventRow) => /^(stock|hold|transfer)\./.test(type)
 
-const checkGhosts = ({ snapshot, history }: Evidence): Violation[] =>
+const checkGhosts = ({ snapshot, askedFor }: Evidence): Violation[] =>
   snapshot.events.flatMap((event): Violation[] => {
     if (event.actor === 'system' || !isOfStock(event)) return []
-    const asked = operationOf(event.requestId)
-    const operation = asked && history.operations[asked.i]
-    return operation?.attempts.some(({ requestId }) => requestId === event.requestId) === true
-      ? []
-      : [{ check: CHECKS.ghosts, what: `${event.type} of sequence ${event.sequence}, by request ${event.requestId}` }]
+    return askedFor(event) !== undefined ? [] : [{ check: CHECKS.ghosts, what: `${event.type} of sequence ${event.sequence}, by request ${event.requestId}` }]
   })
 
 const checkKeys = ({ snapshot }: Evidence): Violation[] => {

@@ -12,6 +12,7 @@ export type Books = {
   events: EventRow[]
   keys: KeyRow[]
   deliveries: Snapshot['deliveries'][number][]
+  parked: string[]
   head: number
   nowMs: number
 }
@@ -138,6 +139,7 @@ export const books = (): Books => {
     ],
     keys: [1, 2, 3].map((sequence) => ({ key: `key ${sequence}`, sequence, replays: 0, xmin: String(700 + sequence) })),
     deliveries: [1, 2, 3].map((sequence) => ({ event: eventUuid(sequence), status: 'delivered', failures: 0, inFuture: false })),
+    parked: [],
     head: 3,
     nowMs: START_MS + 2_000,
   }

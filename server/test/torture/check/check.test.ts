@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Operation } from '../history.ts'
 import { attempt, books, change, evidence, first, START_MS, type Books } from './check.fixture.ts'
 import { checkAll } from './check.ts'
+import { digestOfKey } from './evidence.ts'
 import { checkEnough, tallyOf, type Least } from './enough.ts'
 import { checkTime } from './levels.ts'
 import { checkLiveness, longestSilenceMs } from './liveness.ts'
@@ -17,12 +18,30 @@ const found = (spoiled: Books, told: readonly number[] = [1, 2, 3]): string[] =>
     answered: 204,
     event: { id: `evt_${sequence}`, type: spoiled.events[sequence - 1]?.type ?? 'none', sequence },
   }))
-  const { violations } = checkAll(evidence(spoiled), { staleNs: 0, log, isSubscribed: () => true, queuedUpTo: 3, toldUpTo: 3, books: [] })
+  const { violations } = checkAll(evidence(spoiled), { staleNs: 0, decidesItself: true, log, isSubscribed: () => true, queuedUpTo: 3, toldUpTo: 3, books: [] })
   return [...new Set(violations.map(({ check }) => check))]
 }
 
 test('a shop in which nothing went wrong has nothing wrong', () => {
   expect(found(books())).toEqual([])
+})
+
+test('what was kept for later is whose key it has, or waits for a person', () => {
+  const shop = books()
+  const [received] = shop.operations
+  if (received === undefined) throw new Error('there is none')
+  // The first try was kept, and what it wanted was done by message before it was asked again.
+  received.attempts.unshift(attempt(received, -3, -2, { outcome: 'unknown', status: 202 }))
+  change(shop.events, ({ sequence }) => sequence === 1, { requestId: '01890000-0000-7000-8000-000000000001' })
+  change(shop.keys, ({ sequence }) => sequence === 1, { key: digestOfKey('tester', 'key-0') })
+  expect(found(shop)).toEqual([])
+
+  const i = shop.operations.length
+  const refused: Operation = { i, action: 'adjust', key: `key-${i}`, args: { path: '/', body: {} }, subject: null, again: null, race: null, attempts: [] }
+  refused.attempts.push(attempt(refused, 70, 71, { outcome: 'unknown', status: 202 }))
+  shop.operations.push(refused)
+  shop.parked.push(`key-${i}`)
+  expect(found(shop)).toEqual([])
 })
 
 /** Each a history that must not be, made from the good one by one change. */
@@ -92,6 +111,29 @@ const bad: readonly { readonly what: string; readonly check: string; readonly sp
     what: 'a key that was written in another transaction',
     check: 'a key is written with its effect, and in its transaction',
     spoil: (shop) => change(shop.keys, ({ sequence }) => sequence === 2, { xmin: '999' }),
+  },
+  {
+    what: 'a message that was kept, and has done something without its key',
+    check: 'nothing happens that nobody wished for',
+    spoil: (shop) => change(shop.events, ({ sequence }) => sequence === 1, { requestId: '01890000-0000-7000-8000-000000000001' }),
+  },
+  {
+    what: 'a receipt that was kept for later, and is nowhere',
+    check: 'what was kept for later is done, or waits for a person',
+    spoil: (shop) => {
+      const i = shop.operations.length
+      const kept: Operation = { i, action: 'receive', key: `key-${i}`, args: { path: '/', body: {} }, subject: null, again: null, race: null, attempts: [] }
+      kept.attempts.push(attempt(kept, 70, 71, { outcome: 'unknown', status: 202 }))
+      shop.operations.push(kept)
+    },
+  },
+  {
+    what: 'availability that is older than what the same process has answered',
+    check: 'a process knows what it has done itself',
+    spoil: (shop) => {
+      const asked = first(shop.operations, ({ action }) => action === 'availability').attempts[0]
+      if (asked !== undefined) asked.body = { sku: 'TEA', stale: false, locations: [{ location: 'A', available_to_sell: 6, level_version: 2 }] }
+    },
   },
   {
     what: 'a refusal that there is no reason for',
@@ -281,6 +323,7 @@ describe('versions against the clock on the wall', () => {
   })
   const observer = (...all: Observation[]): Observer => ({
     who: all.map(({ who }) => who).join(' and '),
+    node: undefined,
     invNs: Math.max(...all.map(({ invNs }) => invNs)),
     compNs: Math.min(...all.map(({ compNs }) => compNs)),
     seen: all,

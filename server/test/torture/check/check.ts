@@ -8,6 +8,7 @@ import { checkLaws } from './laws.ts'
 import { checkLevels } from './levels.ts'
 import { observersOf } from './observations.ts'
 import { checkOrder } from './order.ts'
+import { checkOwn } from './own.ts'
 import { checkWebhooks } from './webhooks.ts'
 
 export type Checked = {
@@ -18,6 +19,8 @@ export type Checked = {
 export type CheckOptions = {
   /** By how much reads may be behind: nothing, where nothing is cached. */
   readonly staleNs: number
+  /** Whether who answers is who has decided. */
+  readonly decidesItself: boolean
   readonly log: readonly Delivery[]
   readonly isSubscribed: (type: string) => boolean
   /** Up to which sequence everything had left the outbox, and up to which it had arrived. */
@@ -27,7 +30,7 @@ export type CheckOptions = {
   readonly books: readonly BookViolation[]
 }
 
-export const checkAll = (evidence: Evidence, { staleNs, log, isSubscribed, queuedUpTo, toldUpTo, books }: CheckOptions): Checked => {
+export const checkAll = (evidence: Evidence, { staleNs, decidesItself, log, isSubscribed, queuedUpTo, toldUpTo, books }: CheckOptions): Checked => {
   const steps: { name: string; ms: number; found: number }[] = []
   const violations: Violation[] = []
   const step = (name: string, run: () => readonly Violation[]) => {
@@ -40,6 +43,7 @@ export const checkAll = (evidence: Evidence, { staleNs, log, isSubscribed, queue
   step('accounts', () => checkAccounts(evidence))
   step('levels', () => checkLevels(evidence, observers, { staleNs }))
   step('order', () => checkOrder(observers, { staleNs }))
+  if (decidesItself) step('own', () => checkOwn(evidence, observers))
   step('bounds', () => checkBounds(evidence, observers))
   step('laws', () => checkLaws(evidence))
   step('books', () => books.map(({ rule, found }) => ({ check: `verify: ${rule}`, what: found })))

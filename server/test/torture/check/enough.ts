@@ -1,4 +1,5 @@
 // Nothing goes wrong where nothing is tried: a run that did too little has shown nothing, and fails.
+import { isKept } from '../history.ts'
 import type { Fault, FaultKind } from '../nemesis.ts'
 import type { Evidence, Violation } from './evidence.ts'
 
@@ -19,6 +20,8 @@ export type Tally = {
   readonly refused: number
   readonly resolved: number
   readonly unresolved: number
+  /** Promised for later, and believed by whoever heard it. */
+  readonly kept: number
   readonly replays: number
   readonly refusedShare: number
   readonly races: { readonly executed: number; readonly released: number; readonly expired: number }
@@ -37,7 +40,8 @@ export const tallyOf = ({ history, wishes, snapshot }: Evidence, faults: readonl
     acknowledged: history.operations.filter(({ attempts }) => attempts.some(({ outcome }) => outcome === 'ok')).length,
     refused: refused.length,
     resolved: wishes.filter(({ attempts, outcome }) => outcome !== 'unknown' && attempts.some((attempt) => attempt.outcome === 'unknown')).length,
-    unresolved: wishes.filter(({ outcome }) => outcome === 'unknown').length,
+    unresolved: wishes.filter(({ outcome, attempts }) => outcome === 'unknown' && !attempts.some(isKept)).length,
+    kept: wishes.filter(({ outcome, attempts }) => outcome === 'unknown' && attempts.some(isKept)).length,
     replays: history.operations.filter(({ again }) => again !== null).length,
     refusedShare: definiteHolds === 0 ? 0 : refusedHolds / definiteHolds,
     races: {

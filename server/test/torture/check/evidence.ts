@@ -1,5 +1,6 @@
 // What the checker is given, and what it makes of it once for all of its steps: levels as the entries say they became, and the
 // effect of every operation.
+import { hash } from 'node:crypto'
 import { operationOf, type Attempt, type History, type Operation } from '../history.ts'
 import { stateNumbers, type EntryRow, type EventRow, type Snapshot, type State } from './snapshot.ts'
 
@@ -39,6 +40,8 @@ export type Evidence = {
   readonly levelName: (at: { readonly item: number; readonly location: number }) => string
   /** The wish that made an event; nothing for what time itself has brought. */
   readonly wishOf: ReadonlyMap<number, Wish>
+  /** Who asked for what an event tells: by its request, or, when the broker had kept it meanwhile, by its key. */
+  readonly askedFor: (event: EventRow) => Operation | undefined
   /** Whether the clock of the database was set while it ran: then it says nothing of when something happened. */
   readonly clockWasSet: boolean
 }
@@ -46,10 +49,10 @@ export type Evidence = {
 export const evidenceOf = (history: Evidence['history'], snapshot: Snapshot, { clockWasSet }: { readonly clockWasSet: boolean }): Evidence => {
   const levelName: Evidence['levelName'] = ({ item, location }) => `${snapshot.skus.get(item) ?? item}@${snapshot.codes.get(location) ?? location}`
   const entriesOf = Map.groupBy(snapshot.entries, ({ sequence }) => sequence)
+  const askedFor = askersOf(history.operations, snapshot)
   const eventsOf = new Map<number, EventRow[]>()
   for (const event of snapshot.events) {
-    const made = event.actor === 'system' ? undefined : operationOf(event.requestId)
-    const first = made && firstOf(history.operations[made.i], history.operations)
+    const first = firstOf(askedFor(event), history.operations)
     if (first !== undefined) eventsOf.set(first.i, [...(eventsOf.get(first.i) ?? []), event])
   }
   const repeated = Map.groupBy(
@@ -67,7 +70,36 @@ export const evidenceOf = (history: Evidence['history'], snapshot: Snapshot, { c
     entriesOf,
     levelName,
     wishOf: new Map(wishes.flatMap((wish) => wish.events.map(({ sequence }) => [sequence, wish] as const))),
+    askedFor,
     clockWasSet,
+  }
+}
+
+/** As the database knows a key: under its owner's name, and never as it was sent. */
+export const digestOfKey = (owner: string, key: string): string =>
+  hash('sha256', `${owner}\n${key}`, 'hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
+
+/** What was kept is done by another request than the one that was answered with 202. But it is done under the key of that one. */
+const askersOf = (operations: readonly Operation[], { keys }: Snapshot): Evidence['askedFor'] => {
+  const keyOf = new Map(keys.map(({ sequence, key }) => [sequence, key]))
+  const byOwner = new Map<string, Map<string, Operation>>()
+  const keysOf = (owner: string): Map<string, Operation> => {
+    const known = byOwner.get(owner)
+    if (known !== undefined) return known
+    const made = new Map(operations.flatMap((one) => (one.key === null || one.again !== null ? [] : [[digestOfKey(owner, one.key), one] as const])))
+    byOwner.set(owner, made)
+    return made
+  }
+  return ({ actor, requestId, sequence }) => {
+    if (actor === 'system') return undefined
+    const asked = operationOf(requestId)
+    if (asked !== undefined) {
+      const operation = operations[asked.i]
+      return operation?.attempts.some((attempt) => attempt.requestId === requestId) === true ? operation : undefined
+    }
+    const kept = keysOf(actor).get(keyOf.get(sequence) ?? '')
+    // Only what was not known to be done can have been kept.
+    return kept?.attempts.some(({ outcome }) => outcome === 'unknown') === true ? kept : undefined
   }
 }
 

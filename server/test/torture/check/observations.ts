@@ -21,7 +21,14 @@ export type Observation = {
 }
 
 /** One that did, or saw, several things at once. */
-export type Observer = { readonly who: string; readonly invNs: number; readonly compNs: number; readonly seen: readonly Observation[] }
+export type Observer = {
+  readonly who: string
+  /** Which process said so; nothing for what was not heard from one. */
+  readonly node: string | undefined
+  readonly invNs: number
+  readonly compNs: number
+  readonly seen: readonly Observation[]
+}
 
 export const observersOf = (evidence: Evidence): Observer[] => [...writersOf(evidence), ...readersOf(evidence)]
 
@@ -45,7 +52,7 @@ const writersOf = (evidence: Evidence): Observer[] =>
       sequence: event.sequence,
       who,
     }))
-    return [{ who, invNs, compNs, seen }]
+    return [{ who, node: undefined, invNs, compNs, seen }]
   })
 
 const readersOf = (evidence: Evidence): Observer[] =>
@@ -59,6 +66,7 @@ const readersOf = (evidence: Evidence): Observer[] =>
       return [
         {
           who,
+          node: attempt.node,
           invNs,
           compNs,
           seen: seen.map((one) => ({ ...one, isWrite: false, isCached: operation.action === 'availability', invNs, compNs, sequence: attempt.sequence, who })),

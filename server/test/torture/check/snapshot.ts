@@ -71,6 +71,8 @@ export type Snapshot = {
   readonly keys: readonly KeyRow[]
   readonly outbox: readonly { readonly first: number; readonly last: number }[]
   readonly deliveries: readonly DeliveryRow[]
+  /** The callers' own keys of what was kept by the broker, could not be done, and waits for a person. */
+  readonly parked: readonly string[]
   /** How callers call what is numbered here. */
   readonly skus: ReadonlyMap<number, string>
   readonly codes: ReadonlyMap<number, string>
@@ -109,6 +111,9 @@ select e.sequence::float8 as sequence, e.type, e.subject_kind as "subjectKind", 
   const deliveries = await rows<DeliveryRow>(`
 select d.event_id as event, d.status, d.failures, coalesce(d.next_attempt_at > now(), false) as "inFuture"
   from webhook_deliveries as d`)
+  const parked = await rows<{ key: string }>(
+    "select p.message ->> 'idempotency_key' as key from parked_messages as p where p.message ->> 'idempotency_key' is not null",
+  )
   const skus = await rows<{ id: number; sku: string }>('select i.id, i.sku from items as i')
   const codes = await rows<{ id: number; code: string }>('select l.id, l.code from locations as l')
   await client.query('commit')
@@ -128,6 +133,7 @@ select d.event_id as event, d.status, d.failures, coalesce(d.next_attempt_at > n
     keys,
     outbox,
     deliveries,
+    parked: parked.map(({ key }) => key),
     skus: new Map(skus.map(({ id, sku }) => [id, sku])),
     codes: new Map(codes.map(({ id, code }) => [id, code])),
   }
