@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FaultKind } from './nemesis.ts'
+import { staleMsOf } from './profiles.ts'
 import { torture, type Options } from './torture.ts'
 
 /** What is found once in a file, and what stands there instead. */
@@ -16,6 +17,8 @@ export type Mutant = {
   readonly kinds: readonly FaultKind[]
   /** Operations a second, where it takes a crowd. */
   readonly rate?: number
+  /** It is in what goes by RabbitMQ. */
+  readonly amqp?: true
 }
 
 const STORE = 'server/src/storage/ledger-store.ts'
@@ -243,6 +246,102 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'cached-though-newer-is-known',
+    // What this process has changed itself it goes on showing as it was.
+    kinds: [],
+    patches: [
+      {
+        file: 'server/src/services/inventory/availability.ts',
+        find: '    changed: (items, sequence) => cache.outdate([...items], sequence),',
+        put: '    changed: () => undefined,',
+      },
+    ],
+  },
+  {
+    name: 'cache-decides',
+    // What is remembered shows too little, so nobody asks the ledger.
+    kinds: [],
+    patches: [
+      {
+        file: 'server/src/services/inventory/holds.ts',
+        find: `        return {
+          type: 'PlaceHold',`,
+        put: `        const remembered = await deps.readAvailability(lines.map((line) => line.item))
+        const shortages = lines.flatMap(({ item: number, location, quantity: requested }, place) => {
+          const level = remembered.items[place]?.levels.find((one) => one.location === location)
+          if (level === undefined || level.sellable >= requested) return []
+          const [sku, code] = [catalog.sku(number), catalog.code(level.location)]
+          return [{ sku, location: code, requested, available: level.sellable, held: 0, next_expiry_at: null, incoming: 0, level_version: level.version }]
+        })
+        if (shortages.length > 0) throw new Refused('insufficient_stock', 'there is too little, as far as is remembered', { shortages })
+        return {
+          type: 'PlaceHold',`,
+      },
+    ],
+  },
+  {
+    name: 'no-inbox',
+    // What comes by message is done as often as it comes: its key is forgotten on the way.
+    kinds: ['database'],
+    amqp: true,
+    patches: [
+      {
+        file: 'server/src/gateway/command-gate.ts',
+        find: 'call: { caller, requestId, origin, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } }',
+        put: 'call: { caller, requestId, origin } }',
+      },
+    ],
+  },
+  {
+    name: 'acknowledged-before-it-is-done',
+    // RabbitMQ is told that a command is done when it has come.
+    kinds: ['database', 'kill', 'net'],
+    amqp: true,
+    patches: [
+      {
+        file: 'server/src/messaging/rabbit-commands.ts',
+        find: `          await tried(() => handle(delivery), { limits: { ...limits, tries: Number.POSITIVE_INFINITY }, isPassing: () => true, over: over.signal, onFault })
+          channel.ack(message)
+`,
+        put: `          channel.ack(message)
+          await tried(() => handle(delivery), { limits: { ...limits, tries: Number.POSITIVE_INFINITY }, isPassing: () => true, over: over.signal, onFault })
+`,
+      },
+    ],
+  },
+  {
+    name: 'event-acknowledged-before-it-is-taken',
+    // RabbitMQ is told that an event was taken, and then it is written down for whoever is to hear of it.
+    kinds: ['database', 'kill', 'net'],
+    amqp: true,
+    patches: [
+      {
+        file: 'server/src/messaging/rabbit-bus.ts',
+        find: `          await deliver(some, signal)
+          acknowledge(channel, some.at(-1))
+`,
+        put: `          acknowledge(channel, some.at(-1))
+          await deliver(some, signal)
+`,
+      },
+    ],
+  },
+  {
+    name: 'told-before-the-broker-has-it',
+    // What was sent to RabbitMQ is taken for kept, and removed from the outbox.
+    kinds: ['broker', 'net'],
+    amqp: true,
+    patches: [
+      {
+        file: 'server/src/messaging/rabbit-publisher.ts',
+        find: `      await Promise.all(sent)
+      if (failure !== undefined) throw failure
+`,
+        put: '',
+      },
+    ],
+  },
 ]
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
@@ -272,6 +371,8 @@ export type Hunted = { readonly caught: boolean; readonly seconds: number; reado
 const HUNT_MS = 180_000
 const RUN_SECONDS = 25
 const PATIENCE = { silenceMs: 15_000, unrestMs: 5_000 }
+/** A broker, and who listens to it, takes longer to be well again. */
+const BROKER_PATIENCE = { silenceMs: 15_000, unrestMs: 20_000 }
 /** These say that a run was too short, or was cut short, and nothing of a bug. */
 const NO_FINDING = /^(enough was tried|somebody is always answered|it becomes quiet)$/
 
@@ -288,7 +389,9 @@ export const hunt = async (mutant: Mutant, options: Options): Promise<Hunted> =>
         kinds: mutant.kinds,
         rate: mutant.rate ?? options.rate,
         everyMs: 2_500,
-        patience: PATIENCE,
+        patience: mutant.amqp ? BROKER_PATIENCE : PATIENCE,
+        amqp: mutant.amqp ?? false,
+        staleMs: staleMsOf(mutant.amqp ?? false),
         out: undefined,
         root,
       })
