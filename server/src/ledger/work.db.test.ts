@@ -192,6 +192,25 @@ const shelfAt = async ({ pool }: Cell, where: string, value: number): Promise<nu
   return row?.units ?? 0
 }
 
+test('a transfer that somebody else has locked for longer than a statement may take is dispatched when they are done', async () => {
+  const cell = await freshCell({ statementTimeoutMs: 200 })
+  const id = newId()
+  accepted(await cell.stock.submit(ask(receipt([line(tea, 5)]))))
+  accepted(await cell.stock.submit(ask(planTransfer('', 1, { id }))))
+
+  const { dispatched } = await transaction(cell.pool, async (connection) => {
+    await connection.query('select from work_documents as d where d.id = $1 for update', [id])
+    const dispatched = cell.stock.submit(ask({ ...dispatchTransfer(''), id }))
+    dispatched.catch(() => undefined)
+    await until(() => cell.faults.length > 0)
+    return { dispatched }
+  })
+
+  expect(accepted(await dispatched).answer).toMatchObject({ transfer: { status: 'dispatched' } })
+  // Everything behind the lock failed as well, because of it: that is not the reason.
+  expect(new Set(sqlStatesOf(cell.faults))).toEqual(new Set(['57014']))
+})
+
 test('seven units that are missing are found missing, though the shop sells and receives while they are counted and written off', async () => {
   const { shelf, sums } = await busyShop(async (cell) => {
     const id = newId()

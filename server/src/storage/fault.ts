@@ -44,6 +44,9 @@ export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commi
   return undefined
 }
 
+/** Whether a statement failed only because one before it, in the same transaction, had. */
+export const isAftermath = (error: unknown): boolean => codeOf(error) === '25P02'
+
 /** Whether an error says that the database could not be asked. */
 export const isAway = (error: unknown): boolean => {
   const kind = faultOf(error)?.kind

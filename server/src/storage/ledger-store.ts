@@ -11,7 +11,7 @@ import type { Rejection } from '../domain/rejection.ts'
 import { levelsOfWork, locationsOfWork, type Work } from '../domain/work.ts'
 import type pg from 'pg'
 import { documentNumber, holdColumns, holdOf, int2s, int4s, int8s, jsonOrNull, jsons, ms, placeNumber, texts, uuids, words, type HoldRow } from './codec.ts'
-import { Fault, faultOf } from './fault.ts'
+import { Fault, faultOf, isAftermath } from './fault.ts'
 import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
 
 /** What one batch wants locked and looked up. */
@@ -130,10 +130,11 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
           release(error instanceof Error ? error : new Error(String(error)))
         }
       }
-      /** Waits for all of a pipeline, so that no answer is left on the wire, then throws the first that failed. */
+      /** Waits for all of a pipeline, so that no answer is left on the wire, then throws what failed; not what failed because of that. */
       const all = async (answers: Promise<pg.QueryResult>[], during: 'statement' | 'commit'): Promise<pg.QueryResult[]> => {
         const settled = await Promise.allSettled(answers)
-        const failed = settled.find((answer) => answer.status === 'rejected')
+        const failures = settled.filter((answer) => answer.status === 'rejected')
+        const failed = failures.find(({ reason }) => !isAftermath(reason)) ?? failures[0]
         if (failed === undefined) return settled.map((answer) => (answer as PromiseFulfilledResult<pg.QueryResult>).value) // none was rejected
         const fault = faultOf(failed.reason, during)
         if (fault?.connectionLost) release(fault)
