@@ -283,7 +283,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no-inbox',
     // What comes by message is done as often as it comes: its key is forgotten on the way.
-    kinds: ['database'],
+    kinds: ['database', 'net'],
+    rate: 150,
     amqp: true,
     patches: [
       {
@@ -296,7 +297,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'acknowledged-before-it-is-done',
     // RabbitMQ is told that a command is done when it has come.
-    kinds: ['database', 'kill', 'net'],
+    kinds: ['database', 'kill', 'restart', 'net'],
+    rate: 150,
     amqp: true,
     patches: [
       {
@@ -313,7 +315,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'event-acknowledged-before-it-is-taken',
     // RabbitMQ is told that an event was taken, and then it is written down for whoever is to hear of it.
-    kinds: ['database', 'kill', 'net'],
+    kinds: ['database', 'kill', 'restart', 'broker'],
     amqp: true,
     patches: [
       {

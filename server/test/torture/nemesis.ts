@@ -38,6 +38,8 @@ export type NemesisOptions = {
 const PATIENCE_MS = 30_000
 const LOOK_MS = 50
 const REST_MS = 200
+/** Processes that the same is done to at a time. */
+const AT_ONCE = 3
 const SHORTEST_STOP_MS = 100
 const LONGEST_STOP_MS = 10_000
 const LONGEST_SESSION_STOP_MS = 3_000
@@ -72,22 +74,22 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
     fault.endedNs = nowNs()
   }
   /** One that runs and that nobody else is at, while somebody else can do its work: what must always go on is seen to go on. */
-  const target = (random: Random, isFit: (node: Node) => boolean): Promise<Node | undefined> => {
+  const target = (random: Random): Promise<Node | undefined> => {
     // First come, first served: where few can be spared, no kind of fault goes without.
-    const found = turn.then(() => spared(random, isFit))
+    const found = turn.then(() => spared(random))
     turn = found
     return found
   }
   let turn: Promise<unknown> = Promise.resolve()
-  const spared = async (random: Random, isFit: (node: Node) => boolean): Promise<Node | undefined> => {
+  const spared = async (random: Random): Promise<Node | undefined> => {
     // Now and then one that is just starting; mostly one that has something to lose.
     const mayBeStarting = random.chance(0.1)
     for (const began = performance.now(); performance.now() - began < PATIENCE_MS && !ending.signal.aborted; await wait(LOOK_MS)) {
-      const ready = new Set<Node>()
-      for (const node of stack.nodes) if (!node.held && !node.child.isStopped() && (await node.isReady())) ready.add(node)
+      const answered = await Promise.all(stack.nodes.map(async (node) => !node.held && !node.child.isStopped() && (await node.isReady())))
+      const ready = new Set(stack.nodes.filter((_, index) => answered[index]))
       const fit = stack.nodes.filter((node) => {
         const twins = stack.nodes.filter((other) => other !== node && twinName(other) === twinName(node))
-        return node.child.pid() !== undefined && !node.held && isFit(node) && (twins.length === 0 || twins.some((twin) => ready.has(twin)))
+        return node.child.pid() !== undefined && !node.held && !node.child.isStopped() && (twins.length === 0 || twins.some((twin) => ready.has(twin)))
       })
       const from = mayBeStarting ? fit : fit.filter((node) => ready.has(node))
       if (from.length > 0) return random.pick(from)
@@ -97,11 +99,11 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
 
   const acts: Readonly<Record<FaultKind, (random: Random) => Promise<void>>> = {
     kill: async (random) => {
-      const node = await target(random, () => true)
+      const node = await target(random)
       if (node !== undefined) await did('kill', `kill -9 ${node.name}`, () => node.child.signal('SIGKILL'))
     },
     stop: async (random) => {
-      const node = await target(random, (one) => !one.child.isStopped())
+      const node = await target(random)
       if (node === undefined) return
       const ms = spell(random, SHORTEST_STOP_MS, LONGEST_STOP_MS)
       const pid = node.child.pid()
@@ -112,7 +114,7 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
       })
     },
     restart: async (random) => {
-      const node = await target(random, (one) => !one.child.isStopped())
+      const node = await target(random)
       if (node === undefined) return
       await did('restart', `restart ${node.name}`, async () => {
         node.held = true
@@ -124,7 +126,7 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
     },
     database: async (random) => {
       const { postgres } = stack
-      const what = random.pick(['all', 'session', 'stop', 'stop', 'stop', 'helper'])
+      const what = random.pick(['all', 'session', 'stop', 'stop', 'stop', 'stop', 'helper', 'helper'])
       if (what === 'all') {
         await did('database', 'kill -9 of all of PostgreSQL', async () => {
           await postgres.killAll()
@@ -226,21 +228,28 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
 
   const hand = async (kind: FaultKind): Promise<void> => {
     const random = randomOf(seed * 31 + faultKinds.indexOf(kind) + 1)
-    // By a pace of its own, whatever the ones before took: who was late catches up.
+    // By a pace of its own, whatever the ones before took: who was late catches up. What is done to one process hinders nobody from
+    // doing it to another one.
+    const most = kind === 'stop' || kind === 'restart' ? AT_ONCE : 1
+    const underWay = new Set<Promise<void>>()
     let due = performance.now()
     for (;;) {
       due += everyMs * (0.35 + 0.65 * 2 * random.fraction())
       await wait(Math.max(REST_MS, due - performance.now()))
-      if (ending.signal.aborted) return
-      await acts[kind](random)
+      if (underWay.size === most) await Promise.race(underWay)
+      if (ending.signal.aborted) return void (await Promise.all(underWay))
+      // What cannot be mended again ends the run, and is told at its end.
+      const act = acts[kind](randomOf(random.below(2 ** 31)))
+        .catch((error: unknown) => void (failed ??= error))
+        .finally(() => underWay.delete(act))
+      underWay.add(act)
     }
   }
 
   return {
     faults,
     start: () => {
-      // What cannot be mended again ends the run, and is told at its end.
-      for (const kind of kinds) hands.push(hand(kind).catch((error: unknown) => void (failed ??= error)))
+      for (const kind of kinds) hands.push(hand(kind))
     },
     stop: async () => {
       ending.abort()
