@@ -16,7 +16,7 @@ import { remoteRole, type RemoteRole } from './inside/client.ts'
 import { inside } from './inside/server.ts'
 import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
-import type { Parked } from './messaging/parking.ts'
+import { parking } from './messaging/parking.ts'
 import { rabbit } from './messaging/rabbit.ts'
 import { rabbitBus } from './messaging/rabbit-bus.ts'
 import { commandQueues, rabbitCommands, type CommandQueue } from './messaging/rabbit-commands.ts'
@@ -126,7 +126,12 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
       commands: rabbitCommands({ rabbit: broker, prefix, limits: limits.rabbit, onFault: onRabbitFault }),
     }
   }
-  const park = (parked: Parked) => parkMessage(backgroundPool, parked)
+  const park = parking({
+    keep: (parked) => parkMessage(backgroundPool, parked),
+    isPassing,
+    limits: limits.rabbit,
+    onDropped: (error, what) => log.error({ err: error, what }, 'a message was dropped: it cannot be parked'),
+  })
   const broker = config.amqp.urls && openRabbit(config.amqp.urls)
   const bus = broker?.bus ?? memoryBus()
   // Without a broker the bus is this process's memory: the relay would find nobody listening, and forget what happened.

@@ -3,6 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { WrittenEvent } from '../domain/event.ts'
 import type { Waits } from '../platform/growing-waits.ts'
 import type { Bus, Overhearer, Subscriber } from './bus.ts'
+import { keptMessage } from './kept-message.ts'
 import type { Park } from './parking.ts'
 import type { Rabbit } from './rabbit.ts'
 import type { Message } from './rabbit-publisher.ts'
@@ -39,22 +40,27 @@ export const rabbitBus = ({
 
     /** Takes some, in their order; what cannot be taken for its own sake is parked, and those behind it go on. */
     const deliver = async (messages: readonly ConsumeMessage[], over: AbortSignal): Promise<void> => {
-      const whole = await tried(() => take(messages.map(eventIn)), { limits: { ...limits, tries: 1 }, isPassing, over, onFault })
-      if (whole === undefined) return
+      const events: { readonly message: ConsumeMessage; readonly event: WrittenEvent }[] = []
       for (const message of messages) {
-        const failed = await tried(() => take([eventIn(message)]), { limits, isPassing, over, onFault })
-        if (failed === undefined) continue
-        const parked = {
-          queue: `events.${name}`,
-          operation: message.fields.routingKey,
-          message: message.content.toString(),
-          reason: reasonOf(failed),
-          attempts: limits.tries,
-          caller: null,
-        }
-        // Until it is parked it is nowhere but here.
-        await tried(() => park(parked), { limits, isPassing: () => true, over, onFault })
+        // What is no event never becomes one: it is read once, and not as something that may pass.
+        const event = eventIn(message)
+        if (event === undefined) await putAside(message, 'this is no event of the ledger', 1, over)
+        else events.push({ message, event })
       }
+      if (events.length === 0) return
+      const whole = await tried(() => take(events.map(({ event }) => event)), { limits: { ...limits, tries: 1 }, isPassing, over, onFault })
+      if (whole === undefined) return
+      for (const { message, event } of events) {
+        const failed = await tried(() => take([event]), { limits, isPassing, over, onFault })
+        if (failed !== undefined) await putAside(message, reasonOf(failed), limits.tries, over)
+      }
+    }
+    const putAside = async ({ content, fields, properties }: ConsumeMessage, reason: string, attempts: number, over: AbortSignal): Promise<void> => {
+      const { routingKey } = fields
+      const { message } = keptMessage({ content, routingKey })
+      const parked = { queue: `events.${name}`, operation: routingKey, message, messageId: idOf(properties), reason, attempts, caller: null }
+      // Until it is parked it is nowhere but here.
+      await tried(() => park(parked), { limits, isPassing: () => true, over, onFault })
     }
 
     return rabbit.attend(async (connection) => {
@@ -117,7 +123,8 @@ export const rabbitBus = ({
         (message) => {
           if (message === null) return rabbit.renew('lost a queue that was overheard')
           try {
-            take([eventIn(message)])
+            const event = eventIn(message)
+            if (event !== undefined) take([event])
           } catch (error) {
             onFault(error)
           }
@@ -150,11 +157,16 @@ const messageOf = (exchange: string, event: WrittenEvent): Message => ({
   properties: { messageId: String(event.sequence), contentType: 'application/json', type: event.type },
 })
 
-const eventIn = ({ content }: ConsumeMessage): WrittenEvent => {
-  const event = JSON.parse(content.toString()) as WrittenEvent // as messageOf wrote it; somebody else's is looked at below
-  if (!Number.isSafeInteger(event?.sequence) || typeof event.type !== 'string') throw new Error('this is no event of the ledger')
-  return event
+/** Nothing when it is none: then somebody else has written it. */
+const eventIn = ({ content }: ConsumeMessage): WrittenEvent | undefined => {
+  try {
+    const event = JSON.parse(content.toString()) as WrittenEvent | null // as messageOf wrote it; somebody else's is looked at below
+    return Number.isSafeInteger(event?.sequence) && typeof event?.type === 'string' ? event : undefined
+  } catch {
+    return undefined
+  }
 }
+const idOf = ({ messageId }: ConsumeMessage['properties']): string | undefined => (typeof messageId === 'string' ? messageId : undefined)
 
 const acknowledge = (channel: Channel, last: ConsumeMessage | undefined): void => {
   try {

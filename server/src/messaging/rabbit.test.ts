@@ -112,6 +112,19 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
     expect(tries).toBe(6)
   })
 
+  test('what is no event, or one that was cut off, is parked as a text, and those behind it go on', async () => {
+    const { bus, rabbit, parked } = await rabbitBusOn(broker.url)
+    const told = listener(bus)
+    for (const [n, text] of ['no json', '{"type":"item.cre', '[1]'].entries())
+      await rabbit.publish([{ exchange: rabbit.names.events, routingKey: 'item.created', content: Buffer.from(text), properties: { messageId: `own-${n}` } }])
+
+    await bus.publish([event(1)])
+
+    await until('what is behind it was told', () => told.includes(1))
+    expect(parked.map(({ message }): unknown => JSON.parse(message))).toEqual(['no json', '{"type":"item.cre', '[1]'])
+    expect(parked[0]).toMatchObject({ queue: 'events.mail', messageId: 'own-0', reason: 'this is no event of the ledger', attempts: 1 })
+  })
+
   test('what is away for long is waited for: nothing is parked, and nothing overtakes', async () => {
     const { bus, parked } = await rabbitBusOn(broker.url)
     let tries = 0

@@ -31,8 +31,9 @@ export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commi
   const sqlState = codeOf(error)
   const away = during === 'commit' ? 'unknown' : 'unavailable'
   if (sqlState === undefined) {
-    // The driver's own errors have no SQLSTATE: a socket that closed, a connection that was not made in time.
-    const message = error instanceof Error ? error.message : ''
+    // The driver's own errors have no SQLSTATE: a socket that closed, a connection that was not made in time. They are plain: what has a
+    // name, such as a SyntaxError of an unterminated string, was never about a connection.
+    const message = error instanceof Error && error.name === 'Error' ? error.message : ''
     return /connection|socket|terminated|timeout|not queryable|ended/i.test(message) ? new Fault(away, true, undefined, error) : undefined
   }
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOENT|ENOTFOUND|EAI_)/.test(sqlState)) return new Fault(away, true, sqlState, error)

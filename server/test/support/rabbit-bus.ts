@@ -30,7 +30,10 @@ export const rabbitBusOn = async (
   const bus = rabbitBus({
     rabbit: broker,
     isPassing: (error) => error instanceof Passing,
-    park: async (one) => void parked.push(one),
+    park: async (one) => {
+      JSON.parse(one.message)
+      parked.push(one)
+    },
     limits: own,
     onFault,
   })

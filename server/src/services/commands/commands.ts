@@ -2,12 +2,12 @@
 // when it was answered; so a command may be done twice, and its idempotency key sees to it that it is not: a key that stands with
 // its effect in one transaction is the inbox, and there is no other one.
 import type { Operation } from '@holdfast/contract'
+import { keptMessage } from '../../messaging/kept-message.ts'
 import type { Park } from '../../messaging/parking.ts'
 import type { CommandQueue, Delivery, RabbitCommands } from '../../messaging/rabbit-commands.ts'
 import { tried, type Tries } from '../../messaging/tried.ts'
 import { isPassing } from '../../storage/fault.ts'
 import { writeCaller, type Answer, type Call, type Caller, type Refusal, type Service } from '../service.ts'
-import { messageOf } from './message.ts'
 import { underWay, type UnderWayLimits } from './under-way.ts'
 
 export type Checked = {
@@ -38,11 +38,12 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
   const came = `commands.${queue}`
 
   const parked = async (delivery: Delivery, { command, caller }: Pick<Checked, 'command' | 'caller'>, reason: string, attempts = 1): Promise<void> => {
-    const { message, operation } = messageOf(delivery)
+    const { message, operation } = keptMessage(delivery)
     await park({
       queue: came,
       operation: command?.operation ?? operation,
       message,
+      messageId: delivery.messageId,
       reason,
       attempts,
       caller: caller === undefined ? null : writeCaller(caller),

@@ -1,5 +1,6 @@
 // What is asked about parked messages, and where those go that RabbitMQ parked by itself.
 import { encodeId, type Uuid } from '../../domain/ids.ts'
+import { keptMessage } from '../../messaging/kept-message.ts'
 import type { Park } from '../../messaging/parking.ts'
 import type { Delivery, RabbitCommands } from '../../messaging/rabbit-commands.ts'
 import { loop } from '../../platform/loop.ts'
@@ -16,7 +17,6 @@ import {
 import { transaction, type Connection, type Pool } from '../../storage/pool.ts'
 import { Refused, guarded, iso, namedId, noSuch, pageOf, placeOf } from '../answer.ts'
 import { readCaller, writeCaller, type Call, type Caller, type Handlers, type Service, type WireCaller } from '../service.ts'
-import { messageOf } from './message.ts'
 
 export type ParkedMessagesDeps = {
   readonly pool: Pool
@@ -98,12 +98,13 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
 
   /** From where it was parked: nobody took it, or it was taken too often. */
   const keep = async (delivery: Delivery): Promise<void> => {
-    const { message, operation } = messageOf(delivery)
+    const { message, operation } = keptMessage(delivery)
     const caller = await senderOf(delivery)
     await park({
       queue: queueOf(delivery),
       operation: operation ?? delivery.routingKey,
       message,
+      messageId: delivery.messageId,
       reason: delivery.died === undefined ? `no queue takes what is sent to ${delivery.routingKey || 'nothing'}` : `RabbitMQ gave it up: ${delivery.died}`,
       attempts: 1,
       caller: caller === undefined ? null : writeCaller(caller),
