@@ -114,7 +114,10 @@ export type InsideLimits = {
   /** While a role that was there a moment ago is away, its callers wait so long for it to come back: a restart takes about a second. */
   readonly patienceMs: number
   readonly waitMs: number
-  /** Times that a process may fail in a row before it is left alone, until it says that it is ready; and how often that is asked. */
+  /**
+   * Times that a process may fail in a row before it is left alone, until it says that it is ready; how often that is asked, and how
+   * long it may take to say so: one that is only slow, on a machine that has too much to do, is not gone.
+   */
   readonly failures: number
   readonly probeMs: number
   readonly probeAnswerMs: number
@@ -140,7 +143,7 @@ const inside: InsideLimits = {
   waitMs: 50,
   failures: 3,
   probeMs: 200,
-  probeAnswerMs: 500,
+  probeAnswerMs: 2_000,
   retryShare: 0.1,
   retriesMost: 100,
   drainMs: 10_000,
