@@ -65,7 +65,10 @@ export const commandGate = ({ operations, identify, key, limits }: CommandGateDe
     const value = readJson(content, limits)
     const errors = faultsOf(value)
     if (errors.length > 0) throw invalid(errors)
-    return value as Command // as its schema says
+    const command = value as Command // as its schema says
+    // AMQP counts bytes, a schema characters.
+    if (Buffer.byteLength(command.reply_to ?? '') > LONGEST_QUEUE) throw invalid([{ param: 'reply_to', message: `must have ${LONGEST_QUEUE} bytes or fewer` }])
+    return command
   }
 
   /** Whom the message names as its sender: with a key of theirs, or because a process of ours says so. */
@@ -143,6 +146,7 @@ const invalid = (errors: NonNullable<Refusal['errors']>): Refused => {
 const idOf = (given: string | undefined): string => (given !== undefined && /^[A-Za-z0-9_.-]{8,128}$/.test(given) ? given : `msg_${randomWord(ID_LETTERS)}`)
 const ID_LETTERS = 20
 const LONGEST_NAME = 100
+const LONGEST_QUEUE = 255
 
 const commandSchema = ({ idempotencyKeyCharacters }: GatewayLimits) => ({
   type: 'object',
@@ -152,6 +156,6 @@ const commandSchema = ({ idempotencyKeyCharacters }: GatewayLimits) => ({
     operation: { type: 'string' },
     input: { type: 'object', additionalProperties: false, properties: { params: { type: 'object' }, query: { type: 'object' }, body: { type: 'object' } } },
     idempotency_key: { type: 'string', minLength: 1, maxLength: idempotencyKeyCharacters, pattern: '^[\\x20-\\x7e]*$', examples: ['receipt-4711'] },
-    reply_to: { type: 'string', minLength: 1, maxLength: 255 },
+    reply_to: { type: 'string', minLength: 1, maxLength: LONGEST_QUEUE },
   },
 })

@@ -58,6 +58,8 @@ describe.skipIf(!hasRabbit)('commands', async () => {
     await until('it was parked', () => parked.length === 1)
     expect(parked[0]).toMatchObject({ routingKey: 'weather.change', from: undefined, died: undefined })
     expect(await commands.reply({ to: 'gone', correlationId: undefined, content: '{}', contentType: 'application/json' })).toBe(false)
+    const unspeakable = { to: 'é'.repeat(255), correlationId: undefined, content: '{}', contentType: 'application/json' }
+    expect(await commands.reply(unspeakable)).toBe(false)
     await expect(commands.sendAgain('commands.nobody', { content: Buffer.from('x'), headers: {} })).rejects.toThrow(NotTaken)
   })
 

@@ -1,6 +1,6 @@
 // Publishing that can be believed: a message is published when RabbitMQ has said so, in time, and has had a queue for it. Without
 // a connection, or while the broker takes nothing, it fails at once: nothing waits here for better days.
-import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
+import { IllegalOperationError, type ChannelModel, type ConfirmChannel, type Options } from 'amqplib'
 import { rabbitLink, type LinkLimits } from './rabbit-link.ts'
 import { declare, type Topology } from './rabbit-topology.ts'
 
@@ -28,7 +28,7 @@ class BrokerAway extends Error {
     this.name = 'BrokerAway'
   }
 }
-/** There is no queue for it, or it has no room. The message is not there. */
+/** There is no queue for it, or it has no room, or it cannot be written at all. The message is not there. */
 export class NotTaken extends Error {
   constructor({ exchange, routingKey }: Message, why: string) {
     super(`a message to ${exchange === '' ? 'the queue' : exchange} ${routingKey} was not taken: ${why}`)
@@ -139,14 +139,17 @@ export const rabbitPublisher = ({
         to.channel.publish(exchange, routingKey, content, { ...properties, mandatory: true, persistent: true }, (error: unknown) => {
           // A returned message is confirmed, too: there was nothing to wait for.
           if (to.returned.delete(messageId)) {
-            to.isIncomplete = true
+            // To a queue that others named there is nothing to declare.
+            to.isIncomplete ||= exchange !== ''
             return settle(new NotTaken(message, 'there is no queue for it'))
           }
           if (error === null || error === undefined) return settle()
           settle(to.closed === undefined ? new NotTaken(message, 'the queue refused it; it may be full') : new BrokerAway(to.closed))
         })
       } catch (error) {
-        settle(new BrokerAway(error instanceof Error ? error.message : String(error)))
+        const why = error instanceof Error ? error.message : String(error)
+        // What AMQP cannot write, such as a name of more than 255 bytes, it never can.
+        settle(error instanceof IllegalOperationError ? new BrokerAway(why) : new NotTaken(message, why))
       }
     })
 
@@ -166,7 +169,11 @@ export const rabbitPublisher = ({
       const sent: Promise<void>[] = []
       for (const message of messages) {
         const to = await place()
-        if (failure !== undefined) break
+        if (failure !== undefined) {
+          // The place that it waited for is another's.
+          waiting.shift()?.()
+          break
+        }
         sent.push(send(to, message).catch((error: unknown) => void (failure ??= error)))
       }
       await Promise.all(sent)

@@ -25,6 +25,8 @@ export const namesOf = (prefix: string): Names => ({
 export type TopologyLimits = {
   /** Deliveries of one message after which RabbitMQ parks it by itself. */
   readonly brokerDeliveries: number
+  /** The same of what is parked: it is dropped then, as there is nowhere else for it to go. */
+  readonly parkingDeliveries: number
   /** Commands that may wait in one queue; one more is refused to its sender. */
   readonly commandsWaiting: number
 }
@@ -40,7 +42,7 @@ export type Topology = {
 
 export const declare = async (channel: Channel, { names, consumers, commands, limits }: Topology): Promise<void> => {
   await channel.assertExchange(names.parking, 'fanout', { durable: true })
-  await channel.assertQueue(names.parking, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+  await channel.assertQueue(names.parking, { durable: true, arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': limits.parkingDeliveries } })
   await channel.bindQueue(names.parking, names.parking, '')
 
   await channel.assertExchange(names.events, 'topic', { durable: true })

@@ -559,6 +559,10 @@ const rabbit = {
   deliveries: 20,
   /** The same to RabbitMQ, which cannot tell that message from those beside it. */
   brokerDeliveries: 1_000,
+  /** Of what is parked there is no other place, so this is as good as none: newer brokers drop after 20 where nothing is said. */
+  parkingDeliveries: 1_000_000,
+  /** Times that an answer is tried, some two minutes in all: a broker that starts again is there by then. */
+  replyTries: 20,
   /** A day of ten a second, or an hour of two hundred and fifty. */
   commandsWaiting: 1_000_000,
   /** How often parked messages are counted, and up to how many. */

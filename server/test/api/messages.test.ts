@@ -113,10 +113,18 @@ describe.skipIf(!hasRabbit)('by message', async () => {
   test('who sends may do what their key may, and no more', async () => {
     const reader = await createKey(database, 'Reader', { scopes: ['stock:read'] })
     expect(await ask(receipt('reader'), { key: reader.key })).toMatchObject({ status: 403, code: 'permission_denied' })
-    expect(await ask(receipt('nobody'), { key: null })).toMatchObject({ status: 401, code: 'unauthenticated' })
-    expect(await ask(receipt('wrong'), { key: `${API_KEY}x` })).toMatchObject({ status: 401, code: 'unauthenticated' })
     const london = await server.request('POST', '/v1/api_keys', { body: { name: 'Paris', scopes: ['stock:adjust'], locations: ['PAR'] } })
     expect(await ask(receipt('paris'), { key: (london.body as { key: string }).key })).toMatchObject({ status: 403, code: 'permission_denied' }) // a key
+  })
+
+  test('whoever we do not know has nothing sent anywhere: it is parked, as is what names an answer that nobody can write to', async () => {
+    const { queue: victim } = await channel.assertQueue('', { exclusive: true })
+    send({ ...receipt('a stranger'), reply_to: victim }, { key: `${API_KEY}x`, replyTo: victim })
+    expect(await parkedWith('a stranger')).toMatchObject({ reason: expect.stringContaining('unauthenticated'), sender: null })
+    expect(await channel.checkQueue(victim)).toMatchObject({ messageCount: 0 })
+
+    send({ ...receipt('far away'), reply_to: 'é'.repeat(255) })
+    expect(await parkedWith('far away')).toMatchObject({ reason: expect.stringContaining('reply_to must have 255 bytes') })
   })
 
   test('what is refused with nobody to hear it is parked with its reason, and done once when it is sent again after the cause is gone', async () => {

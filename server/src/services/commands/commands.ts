@@ -26,7 +26,7 @@ export type CommandsDeps = {
   readonly problemOf: (refusal: Refusal, requestId: string) => string
   readonly park: Park
   readonly state: () => { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
-  readonly limits: Tries['limits'] & UnderWayLimits
+  readonly limits: Tries['limits'] & UnderWayLimits & { readonly replyTries: number }
   readonly onFault: (error: unknown) => void
   readonly onDone: (outcome: 'done' | 'refused' | 'parked') => void
 }
@@ -75,7 +75,8 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
   const handle = async (delivery: Delivery): Promise<void> => {
     if (delivery.isHopeless) return parked(delivery, await check(delivery), TOO_OFTEN)
     const { checked, answer, attempts } = await outcomeOf(delivery)
-    const to = delivery.replyTo ?? checked.command?.reply_to
+    // Nobody whom we do not know has us send anything anywhere.
+    const to = checked.caller === undefined ? undefined : (delivery.replyTo ?? checked.command?.reply_to)
     const isHeard = to !== undefined && !broker.isOurs(to)
     const { correlationId } = delivery
     let wasTaken = false
@@ -85,8 +86,8 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
         : { content: problemOf(answer.refusal, checked.requestId), contentType: 'application/problem+json' }
       // It has been done: the answer alone is tried again, not the command.
       await tried(async () => void (wasTaken = await broker.reply({ to, correlationId, ...content })), {
-        limits,
-        isPassing: () => true,
+        limits: { ...limits, tries: limits.replyTries },
+        isPassing: () => false,
         over: delivery.over,
         onFault,
       })
