@@ -8,7 +8,7 @@ export const parkedMessage = Type.Object({
   id: id('msg'),
   queue: Type.String({ description: 'Where it was: `commands.stock`, `events.webhooks`; `commands` when it led to no queue.' }),
   operation: nullable(Type.String({ description: 'The operation that it asks for, or the type of the event.' })),
-  message: Type.String({ description: 'The message, as JSON.' }),
+  message: Type.String({ description: 'The message, as JSON. In a list, and of an unknown sender, its first 2,000 characters.' }),
   sender: nullable(Type.String({ description: 'The principal that sent it, in whose name it is sent again. Null: nobody is known.' })),
   reason: Type.String(),
   attempts: count,

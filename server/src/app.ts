@@ -19,7 +19,7 @@ import { memoryBus } from './messaging/memory-bus.ts'
 import { parking } from './messaging/parking.ts'
 import { rabbit } from './messaging/rabbit.ts'
 import { rabbitBus } from './messaging/rabbit-bus.ts'
-import { commandQueues, rabbitCommands, type CommandQueue } from './messaging/rabbit-commands.ts'
+import { commandQueues, leadsSomewhere, leadsTo, rabbitCommands, type CommandQueue } from './messaging/rabbit-commands.ts'
 import { lifecycle } from './platform/lifecycle.ts'
 import { limits } from './platform/limits.ts'
 import type { Logger } from './platform/log.ts'
@@ -216,8 +216,9 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
   const gate = commandGate({
     operations: allOperations,
     identify: who.identify,
-    key: config.inside.serviceKey ?? secretKeys?.[0]?.toString('base64'),
+    keys: [...config.inside.serviceKeys, ...(secretKeys ?? []).map((key) => key.toString('base64'))],
     limits: limits.gateway,
+    ageMs: limits.rabbit.commandAgeMs,
   })
   const makeCommands = (from: NonNullable<typeof broker>, queue: CommandQueue) => {
     const name = `commands_${queue}`
@@ -229,7 +230,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     return commands({
       queue,
       commands: from.commands,
-      check: gate.check,
+      check: (delivery) => gate.check(delivery, (operation) => leadsTo(queue, operation)),
       dispatch: (operation, input, call) => dispatch(operation, input, call),
       problemOf: problemBody,
       park,
@@ -246,7 +247,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
       pool: readPool,
       commands: broker?.commands,
       headersFor: gate.headersFor,
-      senderOf: async (delivery) => (await gate.check(delivery)).caller,
+      senderOf: (delivery) => gate.check(delivery, leadsSomewhere),
       park,
       limits: limits.rabbit,
       onFault: onFault('parked messages'),
@@ -337,7 +338,8 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     )
     return watching
   }
-  const { serviceKey, urls } = config.inside
+  const { serviceKeys, urls } = config.inside
+  const [serviceKey] = serviceKeys
   /** What runs here, in the order in which it starts. */
   const services: readonly Service[] = [
     ...(has('identity', 'gateway', ...commandRoles) ? [who] : []),
@@ -422,7 +424,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
             roles: ready ? statesOf(roles, services) : Array.from(roles, (name) => ({ name, ...NOT_READY })),
           }),
           metrics,
-          serviceKey,
+          serviceKeys,
           limits: limits.inside,
           log,
         })

@@ -18,8 +18,8 @@ export type Config = {
     /** Where a process answers the other roles. Without it, one that has no gateway does so at `port`, and one that has does not. */
     readonly port: number | undefined
     readonly host: string
-    /** What the roles know each other by. */
-    readonly serviceKey: string | undefined
+    /** What the roles know each other by: the first is sent, and all are believed. None: there is one process. */
+    readonly serviceKeys: readonly string[]
     /** Where the processes of a role are that does not run here. */
     readonly urls: Readonly<Record<Role, readonly string[]>>
   }
@@ -113,7 +113,7 @@ export const readConfig = (environment: Environment = process.env): Config => {
     inside: {
       port: read('HOLDFAST_INTERNAL_PORT'),
       host: need(read('HOLDFAST_INTERNAL_HOST')),
-      serviceKey: read('HOLDFAST_SERVICE_KEY'),
+      serviceKeys: read('HOLDFAST_SERVICE_KEY') ?? [],
       urls: Object.fromEntries(allRoles.map((role) => [role, read(urlVariable(role)) ?? []])) as unknown as Config['inside']['urls'], // a list for each role
     },
     lingerSeconds: need(read('HOLDFAST_LINGER_SECONDS')),
@@ -144,8 +144,8 @@ export const readConfig = (environment: Environment = process.env): Config => {
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && config.metricsPort === config.port) {
     problems.push(`HOLDFAST_METRICS_PORT: found ${config.metricsPort}; allowed is a port other than PORT`)
   }
-  const { port, serviceKey, urls } = config.inside
-  if (serviceKey === undefined && (port !== undefined || Object.values(urls).some((list) => list.length > 0)))
+  const { port, serviceKeys, urls } = config.inside
+  if (serviceKeys.length === 0 && (port !== undefined || Object.values(urls).some((list) => list.length > 0)))
     problems.push('HOLDFAST_SERVICE_KEY: found nothing; it is needed where roles run in several processes')
   if (port !== undefined && port !== 0 && (port === config.port || port === config.metricsPort))
     problems.push(`HOLDFAST_INTERNAL_PORT: found ${port}; allowed is a port other than PORT and HOLDFAST_METRICS_PORT`)
@@ -237,7 +237,11 @@ const variables = {
   HOLDFAST_METRICS_PORT: whole(0, 65_535),
   HOLDFAST_INTERNAL_PORT: whole(0, 65_535),
   HOLDFAST_INTERNAL_HOST: address,
-  HOLDFAST_SERVICE_KEY: { read: (text) => (/^[\x21-\x7e]{32,200}$/.test(text) ? text : undefined), allowed: '32 to 200 printable characters', secret: true },
+  HOLDFAST_SERVICE_KEY: {
+    read: (text) => (/^[!-+\x2d-~]{32,200}(,[!-+\x2d-~]{32,200})?$/.test(text) ? text.split(',') : undefined),
+    allowed: '32 to 200 printable characters without commas; while it is replaced, two of them with a comma between',
+    secret: true,
+  },
   HOLDFAST_LINGER_SECONDS: whole(0, 60, '0'),
   HOLDFAST_GATEWAY_URL: insideUrls,
   HOLDFAST_IDENTITY_URL: insideUrls,

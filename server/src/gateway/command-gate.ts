@@ -21,6 +21,8 @@ export type CommandIn = {
   readonly headers: Readonly<Record<string, unknown>>
   readonly messageId: string | undefined
   readonly appId: string | undefined
+  /** When it was first sent, as its sender says. */
+  readonly sentAt: number | undefined
 }
 
 export type CheckedCommand = {
@@ -28,28 +30,38 @@ export type CheckedCommand = {
   readonly command: Command | undefined
   /** Who sends it; undefined: nobody that we know. */
   readonly caller: Caller | undefined
+  /** When it was first sent; undefined: nobody has said so. */
+  readonly sentAt: number | undefined
   readonly requestId: string
 } & ({ readonly ok: true; readonly operation: Operation; readonly input: Input; readonly call: Call } | { readonly ok: false; readonly refusal: Refusal })
 
 export type CommandGate = {
-  /** Rejects when it cannot be found out now who sends it. */
-  check(message: CommandIn): Promise<CheckedCommand>
-  /** The headers with which a process of ours sends a command in a caller's name. Undefined: there is no key to seal them with. */
-  headersFor(caller: Caller, content: Buffer): Readonly<Record<string, string>> | undefined
+  /**
+   * Rejects when it cannot be found out now who sends it.
+   * @param leads  whether an operation leads to where the message was found: nothing else is taken there
+   */
+  check(message: CommandIn, leads: (operation: string) => boolean): Promise<CheckedCommand>
+  /**
+   * The headers with which a process of ours sends a command in a caller's name. Undefined: there is no key to seal them with.
+   * @param sentAt  when it was first sent
+   */
+  headersFor(caller: Caller, content: Buffer, sentAt: number): Readonly<Record<string, string>> | undefined
 }
 
 export type CommandGateDeps = {
   readonly operations: readonly Operation[]
   readonly identify: Identify
-  /** Believed from whoever has it. */
-  readonly key: string | undefined
+  /** Believed from whoever has one of them. The first seals. */
+  readonly keys: readonly string[]
   readonly limits: GatewayLimits
+  /** A command that was sent longer ago is not done: its idempotency key may have been forgotten, and what it asks for done already. */
+  readonly ageMs: number
 }
 
 /** By message comes what changes something, and whole. */
 const canBeSent = ({ method, bodyTypes, streams }: Operation): boolean => method !== 'GET' && bodyTypes === undefined && !streams
 
-export const commandGate = ({ operations, identify, key, limits }: CommandGateDeps): CommandGate => {
+export const commandGate = ({ operations, identify, keys, limits, ageMs }: CommandGateDeps): CommandGate => {
   const known = new Map(operations.filter(canBeSent).map((operation) => [operation.name, operation]))
   /** Made when they are first needed: all of them take a second. */
   const validators = new Map<Operation, Validator>()
@@ -72,64 +84,85 @@ export const commandGate = ({ operations, identify, key, limits }: CommandGateDe
   }
 
   /** Whom the message names as its sender: with a key of theirs, or because a process of ours says so. */
-  const senderOf = async ({ headers, content }: CommandIn): Promise<Caller> => {
+  const senderOf = async ({ headers, content, sentAt }: CommandIn): Promise<{ readonly caller: Caller; readonly sentAt: number | undefined }> => {
     const token = headers[CALLER_HEADER]
     if (typeof token === 'string') {
-      const said = key === undefined ? undefined : (opened(token, key) as Said | undefined) // sealed below, if it opens
+      const said = openedWith(keys, token)
       if (said === undefined || said.content !== digest(content)) throw wrongKey()
-      return readCaller(said.caller)
+      return { caller: readCaller(said.caller), sentAt: said.sent_at }
     }
     const { authorization } = headers
     const caller = await identify(keyIn(typeof authorization === 'string' ? authorization : undefined))
     if (caller === undefined) throw wrongKey()
-    return caller
+    return { caller, sentAt }
   }
 
-  const checked = (command: Command, caller: Caller, message: CommandIn, requestId: string): { operation: Operation; input: Input; call: Call } => {
-    const operation = known.get(command.operation)
+  const checked = (
+    command: Command,
+    { caller, sentAt, appId, requestId, leads }: Known & { readonly leads: (operation: string) => boolean },
+  ): { operation: Operation; input: Input; call: Call } => {
+    const operation = leads(command.operation) ? known.get(command.operation) : undefined
     if (operation === undefined)
-      throw invalid([{ param: 'operation', message: `is none that is taken by message: ${command.operation.slice(0, LONGEST_NAME)}` }])
+      throw invalid([{ param: 'operation', message: `is none that is taken from this queue: ${command.operation.slice(0, LONGEST_NAME)}` }])
     admitted(caller, operation)
     const { params = {}, query = {}, body = bodyMayBeMissing(operation) ? {} : undefined } = command.input
     const input = { params, query, body }
     const errors = validatorFor(operation)(input)
     if (errors !== undefined) throw invalid(errors)
     const { idempotency_key: idempotencyKey } = command
-    if (idempotencyKey === undefined && operation.movesStock && (query as { dry_run?: unknown }).dry_run !== true)
-      throw new Refused({ code: 'idempotency_key_required', detail: `${operation.name} moves stock: send an idempotency_key, the same one each time.` })
-    const origin = { address: 'message', userAgent: message.appId ?? null }
-    return { operation, input, call: { caller, requestId, origin, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } }
+    if (idempotencyKey === undefined)
+      throw new Refused({ code: 'idempotency_key_required', detail: `A message may come twice: send an idempotency_key with ${operation.name}.` })
+    if (sentAt !== undefined && Date.now() - sentAt > ageMs) throw new Refused({ code: 'invalid_state', detail: TOO_OLD })
+    const origin = { address: 'message', userAgent: appId ?? null }
+    return { operation, input, call: { caller, requestId, origin, idempotencyKey } }
   }
 
-  const check = async (message: CommandIn): Promise<CheckedCommand> => {
+  const check = async (message: CommandIn, leads: (operation: string) => boolean): Promise<CheckedCommand> => {
     const requestId = idOf(message.messageId)
     let command: Command | undefined
     let caller: Caller | undefined
+    let { sentAt } = message
     const refusals: Refusal[] = []
     // Who sent it is found out even of what cannot be read; and that it is nobody is told before anything else.
     try {
-      caller = await senderOf(message)
+      const sender = await senderOf(message)
+      caller = sender.caller
+      sentAt = sender.sentAt
     } catch (error) {
       refusals.push(refusalOf(error))
     }
     try {
       command = read(message.content)
-      if (caller !== undefined) return { ok: true, command, caller, requestId, ...checked(command, caller, message, requestId) }
+      if (caller !== undefined) {
+        const found = { command, caller, sentAt, requestId }
+        return { ok: true, ...found, ...checked(command, { ...found, appId: message.appId, leads }) }
+      }
     } catch (error) {
       refusals.push(refusalOf(error))
     }
-    return { ok: false, command, caller, requestId, refusal: refusals[0] ?? refusalOf(wrongKey()) }
+    return { ok: false, command, caller, sentAt, requestId, refusal: refusals[0] ?? refusalOf(wrongKey()) }
   }
 
   return {
     check,
-    headersFor: (caller, content) =>
-      key === undefined ? undefined : { [CALLER_HEADER]: sealed({ caller: writeCaller(caller), content: digest(content) } satisfies Said, key) },
+    headersFor: (caller, content, sentAt) => {
+      const [key] = keys
+      const said: Said = { caller: writeCaller(caller), content: digest(content), sent_at: sentAt }
+      return key === undefined ? undefined : { [CALLER_HEADER]: sealed(said, key) }
+    },
   }
 }
 
 /** Sealed for one message alone: whoever finds it in a queue cannot put it on another one. */
-type Said = { readonly caller: WireCaller; readonly content: string }
+type Said = { readonly caller: WireCaller; readonly content: string; readonly sent_at: number }
+/** What was sealed before a key was replaced is still believed while that key is among them. */
+const openedWith = (keys: readonly string[], token: string): Said | undefined => {
+  for (const key of keys) {
+    const said = opened(token, key)
+    if (said !== undefined) return said as Said // sealed by headersFor
+  }
+  return undefined
+}
 const CALLER_HEADER = 'holdfast-caller'
 const digest = (content: Buffer): string => hash('sha256', content, 'base64url')
 
@@ -142,10 +175,14 @@ const invalid = (errors: NonNullable<Refusal['errors']>): Refused => {
   return new Refused({ code: 'invalid_request', detail: `${first?.param || 'The message'} ${first?.message ?? 'is not well formed'}`, errors })
 }
 
+type Known = { readonly caller: Caller; readonly sentAt: number | undefined; readonly appId: string | undefined; readonly requestId: string }
+
 /** The sender's own word for it, when it is fit for a log. */
 const idOf = (given: string | undefined): string => (given !== undefined && /^[A-Za-z0-9_.-]{8,128}$/.test(given) ? given : `msg_${randomWord(ID_LETTERS)}`)
 const ID_LETTERS = 20
 const LONGEST_NAME = 100
+const TOO_OLD =
+  'It was sent so long ago that its idempotency_key may have been forgotten. Look whether it was done; if not, send it anew, with a new idempotency_key.'
 const LONGEST_QUEUE = 255
 
 const commandSchema = ({ idempotencyKeyCharacters }: GatewayLimits) => ({

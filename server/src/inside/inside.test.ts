@@ -11,6 +11,7 @@ import { remoteRole } from './client.ts'
 import { inside, type Inside } from './server.ts'
 
 const KEY = 'the key that only our own processes know'
+const NEXT_KEY = 'the key that takes its place, when all have it'
 const { holds, items, events } = operations
 
 test('a call arrives as it was made, and its answer comes back', async () => {
@@ -43,6 +44,8 @@ test('whoever does not know the key is answered nothing, and does not learn what
   for (const path of ['/state', '/metrics', '/call/items.list', '/call/nothing'])
     expect((await fetch(url + path, { method: path.startsWith('/call') ? 'POST' : 'GET' })).status).toBe(401)
   expect(asked).toEqual([])
+  // While a key is replaced, some have the new one and some the old.
+  expect(await role([url], { serviceKey: NEXT_KEY }).ask(items.list, {}, aCall)).toMatchObject({ ok: true })
 })
 
 test('of two processes one is away: everybody is answered by the other', async () => {
@@ -291,7 +294,7 @@ const answering = async (
     ready: () => true,
     state: () => ({ process: 'test', roles: [] }),
     metrics: { contentType: 'text/plain', text: async () => '' },
-    serviceKey,
+    serviceKeys: [NEXT_KEY, serviceKey],
     limits: { ...limits.inside, drainMs },
     log: { warn: () => undefined, error: () => undefined },
   })

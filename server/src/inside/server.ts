@@ -19,7 +19,8 @@ export type InsideDeps = {
   readonly ready: () => boolean
   readonly state: () => { readonly process: string; readonly roles: readonly RoleState[] }
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
-  readonly serviceKey: string
+  /** Each of them is believed. */
+  readonly serviceKeys: readonly string[]
   readonly limits: InsideLimits
   readonly log: Pick<Logger, 'warn' | 'error'>
 }
@@ -31,9 +32,9 @@ export type Inside = {
   stop(): Promise<void>
 }
 
-export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, log }: InsideDeps): Inside => {
+export const inside = ({ handlerOf, ready, state, metrics, serviceKeys, limits, log }: InsideDeps): Inside => {
   const operations = new Map(allOperations.map((operation) => [operation.name, operation]))
-  const expected = digest(`Bearer ${serviceKey}`)
+  const expected = serviceKeys.map((key) => digest(`Bearer ${key}`))
   const underWay = new Set<Promise<void>>()
   const streams = new Set<AbortController>()
   let draining = false
@@ -48,7 +49,8 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKey, limits, l
     const path = request.url ?? ''
     if (path === '/healthz') return send(response, 200, '{"status":"alive"}')
     if (path === '/readyz') return !draining && ready() ? send(response, 200, '{"status":"ready"}') : say(response, 503, 'not ready')
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+    const given = digest(request.headers.authorization ?? '')
+    if (!expected.some((one) => timingSafeEqual(given, one))) {
       // Nothing of what it sends is read.
       response.once('finish', () => request.destroy())
       return say(response, 401, 'the service key is wrong')

@@ -1,4 +1,6 @@
 // A message as it is kept and shown: without where its answer was to go, which is gone by the time that anybody looks.
+import { leadsSomewhere } from './rabbit-commands.ts'
+
 export type KeptMessage = { readonly message: string; readonly operation: string | null }
 
 /** JSON that can be kept, whatever came. */
@@ -8,8 +10,10 @@ export const keptMessage = ({ content, routingKey }: { readonly content: Buffer;
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isDeeper(value, DEEPEST))
     return { message: JSON.stringify(text.replaceAll('\0', '')), operation: null }
   const { reply_to: _, ...kept } = value as Record<string, unknown> // no list and not null
-  const { operation } = kept
-  return { message: JSON.stringify(kept), operation: typeof operation === 'string' && operation !== '' ? operation.slice(0, LONGEST_NAME) : routingKey || null }
+  const operation = typeof kept['operation'] === 'string' && kept['operation'] !== '' ? kept['operation'] : undefined
+  // What can never be done by message may have been a password; it is not kept.
+  const isTaken = operation === undefined || leadsSomewhere(operation)
+  return { message: JSON.stringify(isTaken ? kept : { operation }), operation: operation?.slice(0, LONGEST_NAME) ?? (routingKey || null) }
 }
 
 /** As large as a request may be. Of what is larger, the beginning is kept, to be looked at. */

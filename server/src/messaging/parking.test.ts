@@ -8,6 +8,7 @@ const parked: Parked = {
   operation: 'receipts.create',
   message: '{"operation":"receipts.create"}',
   messageId: 'delivery-4711',
+  sentAt: undefined,
   reason: 'not_found: there is no item TEA',
   attempts: 1,
   caller: null,

@@ -11,6 +11,8 @@ export type Parked = {
   /** JSON as it came; what is none, as a text in JSON. */
   readonly message: string
   readonly messageId: string | undefined
+  /** When it was first sent, as far as anybody has said so. */
+  readonly sentAt: number | undefined
   readonly reason: string
   readonly attempts: number
   /** Who sent it, as they were known: it is sent again in their name. Null: nobody knows. */

@@ -58,7 +58,7 @@ export const rabbitBus = ({
     const putAside = async ({ content, fields, properties }: ConsumeMessage, reason: string, attempts: number, over: AbortSignal): Promise<void> => {
       const { routingKey } = fields
       const { message } = keptMessage({ content, routingKey })
-      const parked = { queue: `events.${name}`, operation: routingKey, message, messageId: idOf(properties), reason, attempts, caller: null }
+      const parked = { queue: `events.${name}`, operation: routingKey, message, messageId: idOf(properties), sentAt: undefined, reason, attempts, caller: null }
       // Until it is parked it is nowhere but here.
       await tried(() => park(parked), { limits, isPassing: () => true, over, onFault })
     }

@@ -16,6 +16,9 @@ export const commandQueues = {
   orders: ['holds.*', 'shipments.*', 'orders.*'],
 } as const satisfies Record<string, readonly string[]>
 export type CommandQueue = keyof typeof commandQueues
+/** Whether an operation leads to a queue, as RabbitMQ would have it. */
+export const leadsTo = (queue: CommandQueue, operation: string): boolean => commandQueues[queue].some((pattern) => operation.startsWith(pattern.slice(0, -1)))
+export const leadsSomewhere = (operation: string): boolean => (Object.keys(commandQueues) as CommandQueue[]).some((queue) => leadsTo(queue, operation)) // its keys are its queues
 
 export type CommandMessage = {
   readonly content: Buffer
@@ -25,6 +28,8 @@ export type CommandMessage = {
   readonly appId: string | undefined
   readonly replyTo: string | undefined
   readonly correlationId: string | undefined
+  /** When its sender says that they first sent it. */
+  readonly sentAt: number | undefined
 }
 
 export type Delivery = CommandMessage & {
@@ -158,6 +163,7 @@ const deliveryOf = ({ content, fields, properties }: ConsumeMessage, isHopeless:
     appId: textOf(properties.appId),
     replyTo: textOf(properties.replyTo),
     correlationId: textOf(properties.correlationId),
+    sentAt: timeOf(properties.timestamp),
     isHopeless,
     from: textOf(headers['x-first-death-queue']),
     died: textOf(headers['x-first-death-reason']),
@@ -165,6 +171,12 @@ const deliveryOf = ({ content, fields, properties }: ConsumeMessage, isHopeless:
   }
 }
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+/** AMQP has seconds; some clients write milliseconds. */
+const timeOf = (timestamp: unknown): number | undefined => {
+  if (typeof timestamp !== 'number') return undefined
+  return timestamp > LATEST_SECOND ? timestamp : timestamp * 1_000
+}
+const LATEST_SECOND = 100_000_000_000
 const deliveriesOf = ({ properties }: ConsumeMessage): number => {
   const count: unknown = properties.headers?.['x-delivery-count']
   return typeof count === 'number' ? count : 0

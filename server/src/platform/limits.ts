@@ -398,13 +398,15 @@ const webhooks: WebhookLimits = {
   drainMs: 5 * seconds,
 }
 
+/** Keys are remembered for two days: the contract says at least one. */
+const KEY_AGE_MS = 48 * 3_600_000
+
 const timers = {
   sweepMs: 250,
   leaderPollMs: 1_000,
   sweep: 500,
   upkeepMs: 60_000,
-  /** Keys are remembered for two days: the contract says at least one. */
-  keyAgeMs: 48 * 3_600_000,
+  keyAgeMs: KEY_AGE_MS,
   keysForgotten: 5_000,
   monthsAhead: 3,
   /** Sooner than anybody scrapes /metrics, and one small query. */
@@ -571,6 +573,10 @@ const rabbit = {
   /** What was sent again and has not come back for so long is forgotten. */
   resentAgeMs: 30 * 24 * 3_600_000,
   forgotten: 1_000,
+  /** A command that was sent longer ago is not done by itself: an hour before its key may be forgotten, whatever clocks say. */
+  commandAgeMs: KEY_AGE_MS - 3_600_000,
+  /** Parked messages of nobody we know that are kept, of 2 KB each: somebody may have the broker's password and no key of ours. */
+  strangers: 1_000,
 } as const
 
 export const limits = {

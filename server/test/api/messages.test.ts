@@ -34,7 +34,7 @@ describe.skipIf(!hasRabbit)('by message', async () => {
 
   const send = (
     message: Message | string,
-    { key = API_KEY, ...options }: { key?: string | null; replyTo?: string; correlationId?: string; routingKey?: string } = {},
+    { key = API_KEY, ...options }: { key?: string | null; replyTo?: string; correlationId?: string; routingKey?: string; timestamp?: number } = {},
   ) => {
     const { routingKey = typeof message === 'string' ? 'receipts.create' : message.operation, ...properties } = options
     channel.publish('shop.commands', routingKey, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)), {
@@ -85,8 +85,10 @@ describe.skipIf(!hasRabbit)('by message', async () => {
   })
 
   test('each kind of command has its queue, and what they do is one story', async () => {
-    expect(await ask({ operation: 'items.create', input: { body: { sku: 'OOLONG', name: 'Oolong' } } })).toMatchObject({ status: 201 })
-    expect(await ask(receipt('oolong', 3, 'OOLONG'))).toMatchObject({ status: 201 })
+    expect(await ask({ operation: 'items.create', input: { body: { sku: 'OOLONG', name: 'Oolong' } }, idempotency_key: 'oolong' })).toMatchObject({
+      status: 201,
+    })
+    expect(await ask(receipt('oolong arrives', 3, 'OOLONG'))).toMatchObject({ status: 201 })
     const hold = { operation: 'holds.place', input: { body: { lines: [{ sku: 'OOLONG', quantity: 2 }], ttl_seconds: 60 } }, idempotency_key: 'hold' }
     const placed = await ask(hold)
     expect(placed).toMatchObject({ status: 201, body: { object: 'hold', status: 'active' } })
@@ -104,6 +106,8 @@ describe.skipIf(!hasRabbit)('by message', async () => {
     })
     const { input } = receipt('')
     expect(await ask({ operation: 'receipts.create', input })).toMatchObject({ status: 400, code: 'idempotency_key_required' })
+    // A message may come twice, and what it makes would be there twice.
+    expect(await ask({ operation: 'items.create', input: { body: { sku: 'MATCHA', name: 'Matcha' } } })).toMatchObject({ code: 'idempotency_key_required' })
     expect(await ask({ ...receipt('x'), input: { body: { location: 'LON' } } })).toMatchObject({ code: 'invalid_request', errors: [{ param: 'lines' }] })
     expect(await ask({ ...receipt('x'), operation: 'receipts.list' })).toMatchObject({ code: 'invalid_request', errors: [{ param: 'operation' }] })
     expect(await ask('{ "operation": ')).toMatchObject({ code: 'invalid_request' })
@@ -178,6 +182,39 @@ describe.skipIf(!hasRabbit)('by message', async () => {
 
     send('no json, and \0', {})
     expect(await parkedWith('no json')).toMatchObject({ queue: 'commands.stock', reason: expect.stringContaining('invalid_request'), sender: 'owner' })
+  })
+
+  test('what was sent longer ago than its key is remembered is not done, and not sent again, but may have been done', async () => {
+    const before = await onHand()
+    const twoDaysAgo = Math.floor(Date.now() / 1_000) - 48 * 3_600
+    send(receipt('from the attic', 7), { timestamp: twoDaysAgo })
+    const { id, reason } = await parkedWith('from the attic')
+    expect(reason).toMatch(/^invalid_state: .*idempotency_key may have been forgotten/)
+    expect(await server.request('POST', `/v1/parked_messages/${id}/resend`, { body: {} })).toMatchObject({ status: 409, body: { code: 'invalid_state' } })
+    expect(await onHand()).toBe(before)
+    await stock.parkedMessages.discard(id)
+  })
+
+  test('a password that came to a queue of ours is not kept, and a stranger is kept only as they began', async () => {
+    send(
+      { operation: 'auth.login', input: { body: { email: 'a@shop.example', password: 'open sesame' } }, idempotency_key: 'x' },
+      { routingKey: 'receipts.create' },
+    )
+    const { message } = await parkedWith('auth.login')
+    expect(message).not.toContain('sesame')
+    send(receipt(`long-winded ${'x'.repeat(100_000)}`), { key: null })
+    expect((await parkedWith('long-winded')).message.length).toBeLessThan(4_100)
+    const { rows } = await query('select max(length(p.message::text)) as longest from parked_messages as p where p.caller is null')
+    expect(Number((rows as { longest: number }[])[0]?.longest)).toBeLessThan(4_100)
+  })
+
+  test('two who send a parked message again at once send it once', async () => {
+    send(receipt('wanted by two', 1, 'HOJICHA'))
+    const { id } = await parkedWith('HOJICHA')
+    await Promise.all([stock.parkedMessages.resend(id), stock.parkedMessages.resend(id)])
+    await until('it has come back', async () => (await parked()).some((one) => one.id === id && one.attempts > 1))
+    const { text } = await server.request('GET', `/v1/audit_log?subject=${id}`)
+    expect(text.match(/"parked_message.resent"/g)).toHaveLength(1)
   })
 
   test('nobody has their answers sent into a queue of ours', async () => {

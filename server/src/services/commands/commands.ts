@@ -13,6 +13,7 @@ import { underWay, type UnderWayLimits } from './under-way.ts'
 export type Checked = {
   readonly command: { readonly operation: string; readonly reply_to?: string } | undefined
   readonly caller: Caller | undefined
+  readonly sentAt: number | undefined
   readonly requestId: string
 } & ({ readonly ok: true; readonly operation: Operation; readonly input: unknown; readonly call: Call } | { readonly ok: false; readonly refusal: Refusal })
 
@@ -37,13 +38,19 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
   const { queue, commands: broker, check, dispatch, problemOf, park, state, limits, onFault, onDone } = deps
   const came = `commands.${queue}`
 
-  const parked = async (delivery: Delivery, { command, caller }: Pick<Checked, 'command' | 'caller'>, reason: string, attempts = 1): Promise<void> => {
+  const parked = async (
+    delivery: Delivery,
+    { command, caller, sentAt }: Pick<Checked, 'command' | 'caller' | 'sentAt'>,
+    reason: string,
+    attempts = 1,
+  ): Promise<void> => {
     const { message, operation } = keptMessage(delivery)
     await park({
       queue: came,
       operation: command?.operation ?? operation,
       message,
       messageId: delivery.messageId,
+      sentAt,
       reason,
       attempts,
       caller: caller === undefined ? null : writeCaller(caller),

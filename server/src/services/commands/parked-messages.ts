@@ -9,8 +9,9 @@ import {
   countParked,
   deleteParkedMessage,
   forgetResent,
-  getParkedMessage,
+  forgetStrangers,
   listParkedMessages,
+  lockParkedMessage,
   markResent,
   type ParkedMessage,
 } from '../../storage/parked-messages.ts'
@@ -23,10 +24,17 @@ export type ParkedMessagesDeps = {
   /** Undefined: there is no RabbitMQ here. */
   readonly commands: RabbitCommands | undefined
   /** With which a process of ours sends in a caller's name; undefined: it cannot. */
-  readonly headersFor: (caller: Caller, content: Buffer) => Readonly<Record<string, string>> | undefined
-  readonly senderOf: (delivery: Delivery) => Promise<Caller | undefined>
+  readonly headersFor: (caller: Caller, content: Buffer, sentAt: number) => Readonly<Record<string, string>> | undefined
+  readonly senderOf: (delivery: Delivery) => Promise<{ readonly caller: Caller | undefined; readonly sentAt: number | undefined }>
   readonly park: Park
-  readonly limits: { readonly lookMs: number; readonly counted: number; readonly resentAgeMs: number; readonly forgotten: number }
+  readonly limits: {
+    readonly lookMs: number
+    readonly counted: number
+    readonly resentAgeMs: number
+    readonly forgotten: number
+    readonly commandAgeMs: number
+    readonly strangers: number
+  }
   readonly onFault: (error: unknown) => void
   readonly onCount: (parked: number) => void
 }
@@ -41,7 +49,12 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
     const isCommand = row.queue.startsWith(COMMANDS)
     if (isCommand && row.caller === null)
       throw new Refused('invalid_state', 'nobody is known as its sender, so there is nobody in whose name it could be done; discard it')
-    const headers = isCommand ? headersFor(readCaller(row.caller as WireCaller), content) : {} // written by writeCaller
+    if (isCommand && Date.now() - row.sentAt > limits.commandAgeMs)
+      throw new Refused(
+        'invalid_state',
+        `it was first sent at ${iso(row.sentAt)}, and its idempotency key may have been forgotten since; look whether it was done, discard it, and send it anew`,
+      )
+    const headers = isCommand ? headersFor(readCaller(row.caller as WireCaller), content, row.sentAt) : {} // written by writeCaller
     if (headers === undefined)
       throw new Refused('unavailable', 'this server has no key to send it with; its operator sets HOLDFAST_SERVICE_KEY', { retryAfterSeconds: 60 })
     try {
@@ -53,11 +66,6 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
     }
   }
 
-  const existing = async (id: string): Promise<ParkedMessage> => {
-    const row = await getParkedMessage(pool, namedId('parked_message', id))
-    if (row === undefined) throw noSuch('parked_message', id)
-    return row
-  }
   const told = (connection: Connection, call: Call, action: 'resent' | 'discarded', row: ParkedMessage, changes: Changes): Promise<void> =>
     audit(connection, call, { action: `parked_message.${action}`, subject: { kind: 'parked_message', id: idOf(row) }, changes })
 
@@ -75,15 +83,17 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
         cursorOf: idOf,
       }),
     resend: async ({ params }, call) => {
-      const row = await existing(params.id)
-      // Asked again, because the answer was lost: it is under way already.
-      if (row.resentAt !== null) return { ok: true, body: render(row) }
-      await send(row)
-      await transaction(pool, async (connection) => {
-        await markResent(connection, row)
-        await told(connection, call, 'resent', row, changesBetween({ resent: false }, { resent: true }))
+      const row = await transaction(pool, async (connection) => {
+        // Held until it is out: two who ask at once send it once, and if it is back already, that stands there afterwards.
+        const found = await lockParkedMessage(connection, namedId('parked_message', params.id))
+        if (found === undefined) throw noSuch('parked_message', params.id)
+        // Asked again, because the answer was lost: it is under way already.
+        if (found.resentAt !== null) return found
+        await send(found)
+        await told(connection, call, 'resent', found, changesBetween({ resent: false }, { resent: true }))
+        return markResent(connection, found.id)
       })
-      return { ok: true, body: render(await existing(params.id)) }
+      return { ok: true, body: render(row) }
     },
     discard: async ({ params }, call) => {
       const gone = await transaction(pool, async (connection) => {
@@ -99,12 +109,13 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
   /** From where it was parked: nobody took it, or it was taken too often. */
   const keep = async (delivery: Delivery): Promise<void> => {
     const { message, operation } = keptMessage(delivery)
-    const caller = await senderOf(delivery)
+    const { caller, sentAt } = await senderOf(delivery)
     await park({
       queue: queueOf(delivery),
       operation: operation ?? delivery.routingKey,
       message,
       messageId: delivery.messageId,
+      sentAt,
       reason: delivery.died === undefined ? `no queue takes what is sent to ${delivery.routingKey || 'nothing'}` : `RabbitMQ gave it up: ${delivery.died}`,
       attempts: 1,
       caller: caller === undefined ? null : writeCaller(caller),
@@ -114,6 +125,7 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
     step: async () => {
       onCount(await countParked(pool, limits.counted))
       await forgetResent(pool, limits.resentAgeMs, limits.forgotten)
+      await forgetStrangers(pool, limits.strangers, limits.forgotten)
       return limits.lookMs
     },
     onFault,

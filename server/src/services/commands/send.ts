@@ -19,11 +19,11 @@ export const commandSender = ({
   headersFor,
 }: {
   readonly commands: Pick<RabbitCommands, 'send'>
-  readonly headersFor: (caller: Caller, content: Buffer) => Readonly<Record<string, string>> | undefined
+  readonly headersFor: (caller: Caller, content: Buffer, sentAt: number) => Readonly<Record<string, string>> | undefined
 }): CommandSender => ({
   send: async ({ operation, input, idempotencyKey, caller }) => {
     const content = Buffer.from(JSON.stringify({ operation, input, idempotency_key: idempotencyKey }))
-    const headers = headersFor(caller, content)
+    const headers = headersFor(caller, content, Date.now())
     if (headers === undefined) throw new Error('there is no key to send a command with; HOLDFAST_SERVICE_KEY is one')
     await commands.send({ operation, content, headers })
   },
