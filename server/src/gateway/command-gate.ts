@@ -32,6 +32,8 @@ export type CheckedCommand = {
   readonly caller: Caller | undefined
   /** When it was first sent; undefined: nobody has said so. */
   readonly sentAt: number | undefined
+  /** A process of ours sends it in their name. */
+  readonly isSealed: boolean
   readonly requestId: string
 } & ({ readonly ok: true; readonly operation: Operation; readonly input: Input; readonly call: Call } | { readonly ok: false; readonly refusal: Refusal })
 
@@ -122,6 +124,7 @@ export const commandGate = ({ operations, identify, keys, limits, ageMs }: Comma
     let command: Command | undefined
     let caller: Caller | undefined
     let { sentAt } = message
+    const isSealed = CALLER_HEADER in message.headers
     const refusals: Refusal[] = []
     // Who sent it is found out even of what cannot be read; and that it is nobody is told before anything else.
     try {
@@ -134,13 +137,13 @@ export const commandGate = ({ operations, identify, keys, limits, ageMs }: Comma
     try {
       command = read(message.content)
       if (caller !== undefined) {
-        const found = { command, caller, sentAt, requestId }
+        const found = { command, caller, sentAt, isSealed, requestId }
         return { ok: true, ...found, ...checked(command, { ...found, appId: message.appId, leads }) }
       }
     } catch (error) {
       refusals.push(refusalOf(error))
     }
-    return { ok: false, command, caller, sentAt, requestId, refusal: refusals[0] ?? refusalOf(wrongKey()) }
+    return { ok: false, command, caller, sentAt, isSealed, requestId, refusal: refusals[0] ?? refusalOf(wrongKey()) }
   }
 
   return {

@@ -565,6 +565,8 @@ const rabbit = {
   parkingDeliveries: 1_000_000,
   /** Times that an answer is tried, some two minutes in all: a broker that starts again is there by then. */
   replyTries: 20,
+  /** How long a command that we kept waits for stock: a receipt that was kept before it is done within the longest wait of a retry. */
+  overtakenMs: 60_000,
   /** A day of ten a second, or an hour of two hundred and fifty. */
   commandsWaiting: 1_000_000,
   /** How often parked messages are counted, and up to how many. */

@@ -58,7 +58,7 @@ describe.skipIf(!hasRabbit)('while the database is away, and a broker is there',
     expect((await verifyBooks(database)).violations).toEqual([])
   })
 
-  test('what turns out to be wrong when it is done is not lost: it is parked, with the reason', async () => {
+  test('what turns out to be wrong when it is done is parked with the reason, and what only came too early is done', async () => {
     await postgres.kill()
     await until('the database is gone', async () => (await stock.availability.get('TEA')).stale)
     const unknown = await server.request('POST', '/v1/receipts', {
@@ -66,8 +66,14 @@ describe.skipIf(!hasRabbit)('while the database is away, and a broker is there',
       idempotencyKey: 'pallet-8',
     })
     expect(unknown.status).toBe(202)
+    // Told before the receipt that it needs; three are there.
+    const used = { location: 'LON', lines: [{ sku: 'CUP', delta: -6 }], reason: 'damaged' }
+    expect((await server.request('POST', '/v1/adjustments', { body: used, idempotencyKey: 'cup-3' })).status).toBe(202)
+    const came = { location: 'LON', lines: [{ sku: 'CUP', quantity: 5 }] }
+    expect((await server.request('POST', '/v1/receipts', { body: came, idempotencyKey: 'cup-4' })).status).toBe(202)
 
     await postgres.start()
+    await until('both are done', async () => (await levelAt(stock, 'CUP', 'LON').catch(() => undefined))?.onHand === 2)
     await until('it is parked', async () => (await parked()).length === 1)
     expect(await parked()).toMatchObject([{ operation: 'receipts.create', reason: expect.stringContaining('NO-SUCH') }])
   })

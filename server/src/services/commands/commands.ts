@@ -14,6 +14,7 @@ export type Checked = {
   readonly command: { readonly operation: string; readonly reply_to?: string } | undefined
   readonly caller: Caller | undefined
   readonly sentAt: number | undefined
+  readonly isSealed: boolean
   readonly requestId: string
 } & ({ readonly ok: true; readonly operation: Operation; readonly input: unknown; readonly call: Call } | { readonly ok: false; readonly refusal: Refusal })
 
@@ -27,7 +28,7 @@ export type CommandsDeps = {
   readonly problemOf: (refusal: Refusal, requestId: string) => string
   readonly park: Park
   readonly state: () => { readonly state: 'up' | 'degraded' | 'down'; readonly why: string | null }
-  readonly limits: Tries['limits'] & UnderWayLimits & { readonly replyTries: number }
+  readonly limits: Tries['limits'] & UnderWayLimits & { readonly replyTries: number; readonly overtakenMs: number }
   readonly onFault: (error: unknown) => void
   readonly onDone: (outcome: 'done' | 'refused' | 'parked') => void
 }
@@ -63,12 +64,15 @@ export const commands = (deps: CommandsDeps): Service<(typeof names)[CommandQueu
     let found: { readonly checked: Checked; readonly answer: Answer<unknown> } | undefined
     let attempts = 0
     let checked: Checked | undefined
+    const began = performance.now()
     const failed = await tried(
       async () => {
         attempts += 1
         checked = await check(delivery)
         const answer: Answer<unknown> = checked.ok ? await dispatch(checked.operation, checked.input, checked.call) : { ok: false, refusal: checked.refusal }
-        if (!answer.ok && waitedFor.has(answer.refusal.code)) throw new NotNow(answer.refusal)
+        // Of what we kept ourselves, the receipt may still be on its way that an adjustment has overtaken.
+        const isOvertaken = !answer.ok && answer.refusal.code === 'insufficient_stock' && checked.isSealed && performance.now() - began < limits.overtakenMs
+        if (!answer.ok && (isOvertaken || waitedFor.has(answer.refusal.code))) throw new NotNow(answer.refusal)
         found = { checked, answer }
       },
       { limits, isPassing: (error) => error instanceof NotNow || isPassing(error), over: delivery.over, onFault },
