@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'server/src/gateway/command-gate.ts',
-        find: 'call: { caller, requestId, origin, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } }',
+        find: 'call: { caller, requestId, origin, idempotencyKey } }',
         put: 'call: { caller, requestId, origin } }',
       },
     ],

@@ -8,6 +8,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
 afterEach(() => void vi.useRealTimers())
 
 const PLACES = 2
+const nobody = { caller: undefined, sentAt: undefined, isSealed: false, requestId: 'test' }
 const minutes = (count: number) => vi.advanceTimersByTime(count * 60_000)
 
 /** A role with two places, whose commands are finished when the test says so. */
@@ -21,13 +22,20 @@ const started = async () => {
     commands: { consume: (_queue, handle) => ((taken = handle), async () => undefined), isOurs: () => false } as Partial<RabbitCommands> as RabbitCommands,
     check: async () => {
       await new Promise<void>((resolve) => void finish.push(resolve))
-      return { ok: false, command: undefined, caller: undefined, requestId: 'test', refusal: { code: 'unauthenticated', detail: 'a test' } }
+      return { ok: false, command: undefined, ...nobody, refusal: { code: 'unauthenticated', detail: 'a test' } }
     },
     dispatch: () => Promise.reject(new Error('nothing is dispatched')),
     problemOf: () => '',
     park: async () => undefined,
     state: () => connection,
-    limits: { tries: 1, retry: { firstWaitMs: 1, longestWaitMs: 1 }, commandsAtOnce: PLACES, stuck: { fullMs: 120_000, longestMs: 300_000 } },
+    limits: {
+      tries: 1,
+      retry: { firstWaitMs: 1, longestWaitMs: 1 },
+      replyTries: 1,
+      overtakenMs: 0,
+      commandsAtOnce: PLACES,
+      stuck: { fullMs: 120_000, longestMs: 300_000 },
+    },
     onFault: () => undefined,
     onDone: () => undefined,
   })
@@ -37,7 +45,16 @@ const started = async () => {
   return {
     state: () => service.state?.(),
     take: (): Promise<void> =>
-      taken({ ...delivery, messageId: undefined, appId: undefined, replyTo: undefined, correlationId: undefined, from: undefined, died: undefined }),
+      taken({
+        ...delivery,
+        messageId: undefined,
+        appId: undefined,
+        replyTo: undefined,
+        correlationId: undefined,
+        sentAt: undefined,
+        from: undefined,
+        died: undefined,
+      }),
     finishOldest: () => finish.shift()?.(),
     giveBack: () => over.abort(),
     lose: (why: string) => void (connection = { state: 'down', why }),
