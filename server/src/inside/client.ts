@@ -107,7 +107,8 @@ export const remoteRole = ({ role, urls, serviceKey, limits, onFault }: RemoteRo
     const text = writeAsked(isUpload ? withoutFile(input as { readonly body: Upload }) : input, call) // the gateway gives a file to what takes one
     // Whoever reads may read twice, and what moves stock under a key is done once.
     const isRepeatable = !isUpload && (operation.method === 'GET' || (operation.movesStock && call.idempotencyKey !== undefined))
-    const until = Math.min(call.deadline ?? Number.POSITIVE_INFINITY, performance.now() + limits.answerMs)
+    const startedAt = performance.now()
+    const until = Math.min(call.deadline ?? Number.POSITIVE_INFINITY, startedAt + limits.answerMs)
     let wasLost = false
     const noAnswer = () => (wasLost ? unknown(role) : notDone(role))
     budget.asked()
@@ -134,7 +135,7 @@ export const remoteRole = ({ role, urls, serviceKey, limits, onFault }: RemoteRo
       // Restarted, it is back in a moment, and nobody needs to notice. Away for longer, everybody is told at once.
       const now = performance.now()
       awaySince ??= now
-      if (now - awaySince > limits.patienceMs || now >= until) return noAnswer()
+      if (now - Math.min(awaySince, startedAt) > limits.patienceMs || now >= until) return noAnswer()
       await sleep(limits.waitMs * (0.5 + Math.random()))
     }
   }
