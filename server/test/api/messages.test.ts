@@ -285,11 +285,13 @@ describe.skipIf(!hasRabbit)('by message', async () => {
   })
 
   test('how it does stands in the metrics', async () => {
-    const { text } = await server.request('GET', '/metrics')
-    expect(text).toMatch(/^rabbitmq_up 1$/m)
-    expect(text).toMatch(/^rabbitmq_unconfirmed 0$/m)
-    expect(text).toMatch(/^commands_stock_parked_total [1-9]/m)
-    expect(text).toMatch(/^messages_parked [1-9]/m)
+    send(receipt('for-the-metrics', 1, 'NO-SUCH'))
+    const wanted = [/^rabbitmq_up 1$/m, /^rabbitmq_unconfirmed 0$/m, /^commands_stock_parked_total [1-9]/m, /^messages_parked [1-9]/m]
+    // They are counted every few seconds.
+    await until('all of it is told', async () => {
+      const { text } = await server.request('GET', '/metrics')
+      return wanted.every((line) => line.test(text))
+    })
   })
 
   const query = async (statement: string, at = database.url) => {
