@@ -12,7 +12,8 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url)) },
     globalSetup: ['server/test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // More than there are cores: many tests wait for something most of the time.
+    maxWorkers: 3,
     // Servers are started and stopped in some tests, on machines that may be busy with something else.
     testTimeout: isOfRoles ? 180_000 : 30_000,
     hookTimeout: isOfRoles ? 180_000 : 60_000,
