@@ -12,8 +12,10 @@ const CLIENTS = 16
 const SKUS = ['HIST-1', 'HIST-2', 'HIST-3', 'HIST-4'] as const
 const SAFETY_STOCK: Readonly<Record<string, number>> = { 'HIST-4': 2 }
 
+/** What is remembered may be a moment old where another process sold meanwhile, so it has no place in one order of all; caches have tests of their own. */
+const asOfNow = { HOLDFAST_CACHE: 'off' }
 const database = await ownDatabase()
-const servers = await Promise.all([startServer(database), startServer(database)])
+const servers = await Promise.all([startServer(database, asOfNow), startServer(database, asOfNow)])
 const [london, paris] = servers
 await stockUp(london.stock, { LON: { 'HIST-1': 40, 'HIST-2': 10, 'HIST-3': 5, 'HIST-4': 20 } }, { items: { 'HIST-4': { safetyStock: 2 } } })
 // A line that names no place is taken only from places that a server has heard of.
