@@ -1,5 +1,5 @@
-// Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that. A process makes what its
-// roles need, and nothing else.
+// Where everything is made and joined, in the order in which it starts. It is stopped in the reverse of that. A process starts
+// what its roles need, and what it makes besides connects to nothing.
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, importRow, type Operation } from '@holdfast/contract'

@@ -1,4 +1,5 @@
 // What becomes of events when RabbitMQ dies, hangs, is full or has lost a queue: they are told later, in their order, and none is lost.
+import { anEvent } from '../../test/support/event.ts'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hasRabbit, startRabbit, type OwnRabbit } from '../../test/support/rabbit.ts'
 import { Passing, rabbitBusOn, type TestBus } from '../../test/support/rabbit-bus.ts'
@@ -40,12 +41,12 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
   test('a broker that hangs is noticed by the confirm that does not come, and left; when it goes on, so do we', async () => {
     const { bus, rabbit } = await rabbitBusOn(broker.url, { limits: { confirmMs: 300, connectMs: 300 } })
     const told = listener(bus)
-    await bus.publish([event(1)])
+    await bus.publish([anEvent(1)])
     await broker.pause()
     try {
-      await expect(bus.publish([event(2)])).rejects.toThrow('no confirm within 300 ms')
+      await expect(bus.publish([anEvent(2)])).rejects.toThrow('no confirm within 300 ms')
       await until('it is known to be away', () => rabbit.state().state === 'down')
-      await expect(bus.publish([event(2)])).rejects.toThrow('does not take messages')
+      await expect(bus.publish([anEvent(2)])).rejects.toThrow('does not take messages')
       expect(rabbit.unconfirmed()).toBe(0)
     } finally {
       broker.resume()
@@ -61,12 +62,15 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
     const { bus, rabbit } = await rabbitBusOn(broker.url, { limits: { confirmMs: 300 } })
     let isOpen = false
     const told = listener(bus, () => isOpen || Promise.reject(new Passing('the mail is closed')))
-    await bus.publish([event(1)])
+    await bus.publish([anEvent(1)])
     await broker.control('set_disk_free_limit', '1000000GB')
     try {
       // It says so to whoever publishes.
-      await until('it is blocked', async () => (await bus.publish([event(2)]).catch(String)) !== undefined && rabbit.state().why?.includes('blocked') === true)
-      await expect(bus.publish([event(2)])).rejects.toThrow('blocked')
+      await until(
+        'it is blocked',
+        async () => (await bus.publish([anEvent(2)]).catch(String)) !== undefined && rabbit.state().why?.includes('blocked') === true,
+      )
+      await expect(bus.publish([anEvent(2)])).rejects.toThrow('blocked')
       await until('nothing waits here', () => rabbit.unconfirmed() === 0)
       isOpen = true
       await until('what was there was taken', () => told.includes(1))
@@ -85,8 +89,8 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
     const { bus, rabbit } = await rabbitBusOn(broker.url)
     await broker.control('delete_queue', rabbit.names.eventsOf('mail'))
 
-    await expect(bus.publish([event(1)])).rejects.toThrow(NotTaken)
-    await bus.publish([event(1)])
+    await expect(bus.publish([anEvent(1)])).rejects.toThrow(NotTaken)
+    await bus.publish([anEvent(1)])
 
     const told = listener(bus)
     await until('it was told', () => told.length > 0)
@@ -102,12 +106,12 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
       throw new TypeError('three is no number')
     })
 
-    await bus.publish([1, 2, 3, 4, 5].map(event))
+    await bus.publish([1, 2, 3, 4, 5].map(anEvent))
 
     await until('those behind it were told', () => told.includes(5))
     expect([...new Set(told)]).toEqual([1, 2, 4, 5])
     expect(parked).toMatchObject([{ queue: 'events.mail', operation: 'item.created', reason: 'TypeError: three is no number', attempts: 5 }])
-    expect(JSON.parse(parked[0]?.message ?? '')).toEqual(event(3))
+    expect(JSON.parse(parked[0]?.message ?? '')).toEqual(anEvent(3))
     // Once together with the others, then by itself.
     expect(tries).toBe(6)
   })
@@ -118,7 +122,7 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
     for (const [n, text] of ['no json', '{"type":"item.cre', '[1]'].entries())
       await rabbit.publish([{ exchange: rabbit.names.events, routingKey: 'item.created', content: Buffer.from(text), properties: { messageId: `own-${n}` } }])
 
-    await bus.publish([event(1)])
+    await bus.publish([anEvent(1)])
 
     await until('what is behind it was told', () => told.includes(1))
     expect(parked.map(({ message }): unknown => JSON.parse(message))).toEqual(['no json', '{"type":"item.cre', '[1]'])
@@ -134,7 +138,7 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
       return true
     })
 
-    await bus.publish([1, 2, 3].map(event))
+    await bus.publish([1, 2, 3].map(anEvent))
 
     await until('all were told', () => told.includes(3))
     expect(told).toEqual([1, 2, 3])
@@ -174,7 +178,7 @@ describe.skipIf(!hasRabbit)('RabbitMQ', () => {
 /** Tells as the relay does: in order, a few at a time, and again from where it failed. */
 const tellAll = async (bus: Bus, last: number, first = 1): Promise<void> => {
   for (let next = first; next <= last;) {
-    const some = Array.from({ length: Math.min(10, last - next + 1) }, (_, n) => event(next + n))
+    const some = Array.from({ length: Math.min(10, last - next + 1) }, (_, n) => anEvent(next + n))
     try {
       await bus.publish(some)
       next += some.length
@@ -196,13 +200,3 @@ const listener = (bus: Bus, takes: (event: WrittenEvent) => boolean | Promise<bo
   })
   return told
 }
-
-const event = (sequence: number): WrittenEvent => ({
-  sequence,
-  type: 'item.created',
-  subject: { kind: 'item', id: 'TEA-1', version: 1 },
-  actor: 'key_shop',
-  requestId: 'req_test',
-  data: {},
-  occurredAt: 0,
-})

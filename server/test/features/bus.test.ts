@@ -1,4 +1,5 @@
 // What every bus does, whichever it is: the one of a single process, and RabbitMQ.
+import { anEvent } from '../support/event.ts'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { WrittenEvent } from '../../src/domain/event.ts'
 import type { Bus } from '../../src/messaging/bus.ts'
@@ -29,8 +30,8 @@ describe.each(variants)('$name', ({ isHere, open }) => {
     const mail = listener(bus, 'mail')
     const search = listener(bus, 'search')
 
-    await bus.publish([event(1), event(2)])
-    await bus.publish([event(3)])
+    await bus.publish([anEvent(1), anEvent(2)])
+    await bus.publish([anEvent(3)])
 
     await until('both were told', () => mail.length === 3 && search.length === 3)
     expect(mail).toEqual([1, 2, 3])
@@ -41,7 +42,7 @@ describe.each(variants)('$name', ({ isHere, open }) => {
     const bus = await open()
     const told: WrittenEvent[] = []
     bus.subscribe('mail', async (events) => void told.push(...events))
-    const written = { ...event(7), data: { sku: 'TEA-1', words: 'Grün & 茶', nothing: null }, occurredAt: 1_764_000_000_123 }
+    const written = { ...anEvent(7), data: { sku: 'TEA-1', words: 'Grün & 茶', nothing: null }, occurredAt: 1_764_000_000_123 }
 
     await bus.publish([written])
 
@@ -61,7 +62,7 @@ describe.each(variants)('$name', ({ isHere, open }) => {
       // As the relay does: what may not be safe is told again.
       for (;;)
         try {
-          return await bus.publish([event(1), event(2), event(3)])
+          return await bus.publish([anEvent(1), anEvent(2), anEvent(3)])
         } catch {
           isFull = false
         }
@@ -78,12 +79,12 @@ describe.each(variants)('$name', ({ isHere, open }) => {
     const bus = await open()
     const first: number[] = []
     const leave = bus.subscribe('mail', async (events) => void first.push(...events.map(({ sequence }) => sequence)))
-    await bus.publish([event(1)])
+    await bus.publish([anEvent(1)])
     await until('it was told', () => first.length === 1)
 
     leave()
     const second = listener(bus, 'mail')
-    await bus.publish([event(2)])
+    await bus.publish([anEvent(2)])
 
     await until('the other was told', () => second.includes(2))
     expect(first).toEqual([1])
@@ -97,7 +98,7 @@ describe.each(variants)('$name', ({ isHere, open }) => {
     await until('both hear', () => one.length === 1 && other.length === 1)
     expect(await bus.isHeard()).toBe(true)
 
-    await bus.publish([event(1), event(2)])
+    await bus.publish([anEvent(1), anEvent(2)])
 
     await until('all were told', () => one.length === 3 && other.length === 3 && mail.length === 2)
     expect(one).toEqual(['missed', 1, 2])
@@ -110,14 +111,14 @@ describe.each(variants)('$name', ({ isHere, open }) => {
     const leave = bus.overhear({ take: () => said.push('one'), missed: () => said.push('missed') })
     const mail = listener(bus, 'mail')
     await until('it hears', () => said.length === 1)
-    await bus.publish([event(1)])
+    await bus.publish([anEvent(1)])
     await until('both were told', () => said.length === 2 && mail.length === 1)
 
     leave()
     // Whatever is told from now on passes whoever overhears before this one, who came later.
     const later = overhearer(bus)
     await until('the later one hears', () => later.length === 1)
-    await bus.publish([event(2)])
+    await bus.publish([anEvent(2)])
 
     await until('the later one was told', () => later.includes(2) && mail.length === 2)
     expect(said).toEqual(['missed', 'one'])
@@ -135,14 +136,14 @@ describe('the bus of one process', () => {
     bus.subscribe('search', async (events) => {
       for (const { sequence } of events) told.push(`search ${sequence}`)
     })
-    await bus.publish([event(1), event(2)])
+    await bus.publish([anEvent(1), anEvent(2)])
     expect(told).toEqual(['mail 1', 'mail 2', 'search 1', 'search 2'])
 
     bus.subscribe('print', async () => {
       throw new Error('there is no paper')
     })
 
-    await expect(bus.publish([event(3)])).rejects.toThrow('there is no paper')
+    await expect(bus.publish([anEvent(3)])).rejects.toThrow('there is no paper')
   })
 
   test('it is heard when one of its consumers would do something with what it hears', async () => {
@@ -188,13 +189,3 @@ const overhearer = (bus: Bus): (number | 'missed')[] => {
   )
   return heard
 }
-
-const event = (sequence: number): WrittenEvent => ({
-  sequence,
-  type: 'item.created',
-  subject: { kind: 'item', id: 'TEA-1', version: 1 },
-  actor: 'key_shop',
-  requestId: 'req_test',
-  data: {},
-  occurredAt: 0,
-})
