@@ -456,12 +456,13 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
         parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })
       }
       if (config.metricsPort !== undefined) {
-        const metricsServer = await serveMetrics({ metrics, host: config.host, port: config.metricsPort })
+        const metricsServer = await serveMetrics(metrics, { host: config.host, port: config.metricsPort, portSetting: 'HOLDFAST_METRICS_PORT' })
         parts.started({ name: 'metrics', stop: () => metricsServer.stop(), stopMs: limits.lifecycle.stopMs })
       }
       const listening: string[] = []
       if (answering !== undefined) {
-        listening.push((await answering.start({ host: config.inside.port === undefined ? config.host : config.inside.host, port: insidePort ?? 0 })).url)
+        const where = config.inside.port === undefined ? { host: config.host } : { host: config.inside.host, portSetting: 'HOLDFAST_INTERNAL_PORT' }
+        listening.push((await answering.start({ ...where, port: insidePort ?? 0 })).url)
         parts.started({ name: 'calls of other roles', stop: () => answering.stop(), stopMs: limits.inside.drainMs + limits.lifecycle.stopMs })
       }
       if (gateway !== undefined) {

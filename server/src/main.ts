@@ -14,6 +14,7 @@ import { openLog, type Logger } from './platform/log.ts'
 import { keysOfDirectory } from './platform/secret-box.ts'
 import { rolesOf, type Role } from './roles.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
+import { messageOf } from './platform/error.ts'
 import { migrate } from './storage/migrate.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 import { seedDemo, tryIt, whatWasMade, whoListens } from './welcome.ts'
@@ -116,7 +117,7 @@ const parse = (args: readonly string[]) => {
       },
     })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    throw new UsageError(messageOf(error))
   }
 }
 type Values = ReturnType<typeof parse>['values']
@@ -282,7 +283,7 @@ const rolesNamed = (words: readonly string[]): ReadonlySet<Role> => {
   try {
     return rolesOf(words)
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    throw new UsageError(messageOf(error))
   }
 }
 

@@ -244,7 +244,7 @@ describe('what is no request at all', () => {
 test('the private port has the metrics and nothing else', async () => {
   const metrics = openMetrics({ process: false })
   metrics.gauge('answer', 'The answer.', () => 42)
-  const inside = await serveMetrics({ metrics, host: '127.0.0.1', port: 0 })
+  const inside = await serveMetrics(metrics, { host: '127.0.0.1', port: 0 })
   onTestFinished(() => inside.stop())
   expect((await ask(inside.url, new Agent())).text).toContain('answer 42')
   expect((await ask(inside.url.replace('/metrics', '/v1/items'), new Agent())).statusCode).toBe(404)

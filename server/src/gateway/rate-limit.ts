@@ -5,6 +5,7 @@ import { patiently, type Redis } from '../platform/redis.ts'
 import { anyone, type Caller } from '../services/service.ts'
 import { addressOf, networkOf } from './origin.ts'
 import { Refused } from './problem.ts'
+import { asError } from '../platform/error.ts'
 
 export type Rate = { readonly limit: number; readonly windowSeconds: number }
 
@@ -85,7 +86,7 @@ const takeLater = async (counted: Promise<Counted>, judge: (counted: Counted) =>
   try {
     refused = judge(await counted)
   } catch (error) {
-    refused = error instanceof Error ? error : new Error(String(error))
+    refused = asError(error)
   }
   done(refused)
 }

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { accepted as acceptedSchema, type Operation, type RejectionCode } from '@holdfast/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { asError } from '../platform/error.ts'
 import type { GatewayLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -346,4 +347,3 @@ const isSame = (one: Caller['locations'], other: Caller['locations']): boolean =
 
 const NO_LONGER: Answer<never> = { ok: false, refusal: { code: 'unauthenticated', detail: 'Whoever asked may no longer ask.' } }
 
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -1,12 +1,13 @@
 // The edge: an HTTP server with a route for every operation of the table, and the pages that tell of them and of its health.
-import { createServer, STATUS_CODES, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, type Operation } from '@holdfast/contract'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { cannotListen } from '../platform/cannot-listen.ts'
 import type { GatewayLimits } from '../platform/limits.ts'
+import { asError } from '../platform/error.ts'
 import { watchLoop } from '../platform/event-loop.ts'
+import { cannotListen, listen, type Where } from '../platform/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { randomWord } from '../platform/random.ts'
@@ -51,7 +52,7 @@ export type GatewayDeps = {
 export type Gateway = {
   readonly app: FastifyInstance
   /** Answers where it listens. */
-  start(where: { readonly host: string; readonly port: number }): Promise<{ readonly url: string }>
+  start(where: Where): Promise<{ readonly url: string }>
   /** Says goodbye with every answer, and to whoever asks whether it is ready. */
   drain(): void
   /** Takes no new connections, finishes what is under way, and ends what is not done in time. */
@@ -124,7 +125,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
         checkEncoding(request.headers['content-encoding'])
         body = bytes.length === 0 ? undefined : readJson(bytes, limits)
       } catch (error) {
-        return done(error instanceof Error ? error : new Error(String(error)))
+        return done(asError(error))
       }
       done(null, body)
     },
@@ -210,9 +211,12 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     },
     async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
   )
-  const document = JSON.stringify(openApi(operations))
-  app.get('/openapi.json', (_request, reply) => reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(document))
-  for (const { path, html, headers } of docsPages(operations)) app.get(path, (_request, reply) => reply.headers(headers).send(html))
+  let document: string | undefined
+  app.get('/openapi.json', (_request, reply) => {
+    document ??= JSON.stringify(openApi(operations))
+    return reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(document)
+  })
+  for (const page of docsPages(operations)) app.get(page.path, (_request, reply) => reply.headers(page.headers).send(page.html))
 
   metrics.gauge('requests_in_flight', 'Requests that are being answered.', () => gate.inFlight())
   metrics.gauge('requests_in_flight_most', 'As many as are taken at a time; fewer when they wait for each other.', () => gate.most())
@@ -241,11 +245,11 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
 
   return {
     app,
-    start: async ({ host, port }) => {
+    start: async (where) => {
       try {
-        return { url: shownUrl(await app.listen({ host, port })) }
+        return { url: shownUrl(await app.listen({ host: where.host, port: where.port })) }
       } catch (error) {
-        throw cannotListen(error, { host, port })
+        throw cannotListen(error, where)
       }
     },
     drain: () => void (load.draining = true),
@@ -261,7 +265,7 @@ const addUploadRoute = (app: FastifyInstance, operation: Operation, deps: RouteD
       try {
         checkCharset(request.headers['content-type'] ?? '')
       } catch (error) {
-        return taken(error instanceof Error ? error : new Error(String(error)))
+        return taken(asError(error))
       }
       taken(null)
     })
@@ -270,27 +274,17 @@ const addUploadRoute = (app: FastifyInstance, operation: Operation, deps: RouteD
   })
 
 /** Metrics without a key, for a port that only the inside can reach. */
-export const serveMetrics = async ({
-  metrics,
-  host,
-  port,
-}: {
-  readonly metrics: Metrics
-  readonly host: string
-  readonly port: number
-}): Promise<{ readonly url: string; stop(): Promise<void> }> => {
-  const server: Server = createServer((request, response) => {
+export const serveMetrics = async (metrics: Metrics, where: Where): Promise<{ readonly url: string; stop(): Promise<void> }> => {
+  const server = createServer((request, response) => {
     if (request.method !== 'GET' || pathOf(request.url ?? '/') !== '/metrics') return void response.writeHead(404).end()
     metrics.text().then(
       (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
       () => response.writeHead(500).end(),
     )
   })
-  server.listen({ host, port })
-  await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject))
-  const { address, port: taken, family } = server.address() as AddressInfo // it listens on a port, not on a path
+  const url = await listen(server, where)
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`,
+    url: `${url}/metrics`,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Operation, Upload } from '@holdfast/contract'
 import { Pool as HttpPool, type Dispatcher } from 'undici'
+import { messageOf } from '../platform/error.ts'
 import { retryBudget } from '../platform/retry-budget.ts'
 import type { InsideLimits } from '../platform/limits.ts'
 import type { Answer, Call } from '../services/service.ts'
@@ -248,8 +249,6 @@ async function* fileOf(text: string, { bytes }: Upload, sending: { hasBegun: boo
 async function* eventsOf(lines: AsyncIterable<string>): AsyncGenerator {
   for await (const line of lines) if (line !== '') yield JSON.parse(line)
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const notDone = (role: string): Answer<never> => ({
   ok: false,

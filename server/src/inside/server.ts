@@ -2,11 +2,10 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allOperations, type Operation } from '@holdfast/contract'
-import { cannotListen } from '../platform/cannot-listen.ts'
 import type { InsideLimits } from '../platform/limits.ts'
+import { listen, type Where } from '../platform/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Answer, Call, Service } from '../services/service.ts'
 import { CALL_PATH, LEFT_HEADER, STREAM_TYPE, readAsked, writeAnswer } from './wire.ts'
@@ -26,7 +25,7 @@ export type InsideDeps = {
 }
 
 export type Inside = {
-  start(where: { readonly host: string; readonly port: number }): Promise<{ readonly url: string }>
+  start(where: Where): Promise<{ readonly url: string }>
   /** Says goodbye with every answer, so that who asks next asks another. */
   drain(): void
   stop(): Promise<void>
@@ -127,14 +126,7 @@ export const inside = ({ handlerOf, ready, state, metrics, serviceKeys, limits, 
   })
 
   return {
-    start: async ({ host, port }) => {
-      server.listen({ host, port })
-      await new Promise<void>((resolve, reject) => void server.once('listening', resolve).once('error', reject)).catch((error: unknown) => {
-        throw cannotListen(error, { host, port })
-      })
-      const { address, port: taken, family } = server.address() as AddressInfo // it listens on a port, not on a path
-      return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}` }
-    },
+    start: async (where) => ({ url: await listen(server, where) }),
     drain: () => void (draining = true),
     stop: async () => {
       draining = true

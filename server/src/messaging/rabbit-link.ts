@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Duplex } from 'node:stream'
 import { connect, type ChannelModel } from 'amqplib'
+import { messageOf } from '../platform/error.ts'
 import { growingWait, type Waits } from '../platform/growing-waits.ts'
 
 export type LinkLimits = {
@@ -80,7 +81,7 @@ export const rabbitLink = ({
   }
   const onEnd = (error: unknown) => {
     if (stopping.signal.aborted) return
-    why = error instanceof Error ? error.message : String(error)
+    why = messageOf(error)
     onFault(error)
   }
 

@@ -1,6 +1,7 @@
 // Publishing that can be believed: a message is published when RabbitMQ has said so, in time, and has had a queue for it. Without
 // a connection, or while the broker takes nothing, it fails at once: nothing waits here for better days.
 import { IllegalOperationError, type ChannelModel, type ConfirmChannel, type Options } from 'amqplib'
+import { messageOf } from '../platform/error.ts'
 import { rabbitLink, type LinkLimits } from './rabbit-link.ts'
 import { declare, type Topology } from './rabbit-topology.ts'
 
@@ -147,7 +148,7 @@ export const rabbitPublisher = ({
           settle(to.closed === undefined ? new NotTaken(message, 'the queue refused it; it may be full') : new BrokerAway(to.closed))
         })
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error)
+        const why = messageOf(error)
         // What AMQP cannot write, such as a name of more than 255 bytes, it never can.
         settle(error instanceof IllegalOperationError ? new BrokerAway(why) : new NotTaken(message, why))
       }

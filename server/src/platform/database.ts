@@ -7,6 +7,7 @@ import pg from 'pg'
 import type { Logger } from './log.ts'
 import { NoPostgresError, startPostgres, type Postgres } from './embedded-postgres.ts'
 import { databaseServers, NoPrimaryError, StandbyError, withoutPassword } from './database-servers.ts'
+import { messageOf } from './error.ts'
 import { OLDEST_POSTGRES_MAJOR } from './postgres-binaries.ts'
 
 export type DatabaseOptions = {
@@ -63,7 +64,7 @@ async function untilUsable(url: string, log: DatabaseOptions['log']): Promise<vo
       await checkVersion(url)
       return
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error)
+      const problem = messageOf(error)
       if (!isPassing(error) || Date.now() > deadline) {
         throw new Error(`The database named by DATABASE_URL (${withoutPassword(url)}) cannot be used: ${problem}`, { cause: error })
       }

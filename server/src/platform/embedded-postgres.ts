@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from './log.ts'
 import { claimDirectory, type DirectoryOwner } from './directory-owner.ts'
+import { messageOf } from './error.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
 import {
   binariesFor,
@@ -500,8 +501,4 @@ function newestLines(logFile: string, from: number): string {
 
 function urlFor({ port, password }: Login): string {
   return `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/${DATABASE}`
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

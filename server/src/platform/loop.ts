@@ -1,4 +1,5 @@
 // Work that is done again and again, with a wait between that the work itself names, until it is stopped.
+import { messageOf } from './error.ts'
 
 export type Loop = {
   start(): void
@@ -37,7 +38,7 @@ export const loop = ({ step, onFault, afterFaultMs }: { step: () => Promise<numb
         waitMs = await step()
         failing = null
       } catch (error) {
-        failing = error instanceof Error ? error.message : String(error)
+        failing = messageOf(error)
         onFault(error)
         waitMs = afterFaultMs
         // Whoever wakes it again and again must not make it fail again and again.

@@ -20,6 +20,7 @@ import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Logger } from './log.ts'
+import { messageOf } from './error.ts'
 
 export type PostgresBinaries = {
   source: 'embedded' | 'machine'
@@ -83,7 +84,7 @@ export function runnableBinaries(
       if (!isUsable(copy, account)) throw new Error(`${copy} cannot be read by the account that runs PostgreSQL`)
       return { ...binaries, directory: join(copy, 'bin') }
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error))
+      problems.push(messageOf(error))
     }
   }
   throw new Error(`The PostgreSQL programs in ${native} cannot be run from there, nor from a copy: ${problems.join('; ')}`)

@@ -20,6 +20,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { messageOf } from './error.ts'
 import type { Logger } from './log.ts'
 import {
   canEnter,
@@ -320,7 +321,7 @@ function makeDirectory(directory: string): boolean {
   try {
     return mkdirSync(directory, { recursive: true }) !== undefined
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     throw new Error(`The data directory ${directory} cannot be used: ${why}. Name another one with HOLDFAST_DATA_DIR.`, { cause: error })
   }
 }

@@ -1,5 +1,6 @@
 // Says what goes wrong, and not a thousand times: whoever reads the log at night looks for the line that is different.
 import { LRUCache } from 'lru-cache'
+import { messageOf } from './error.ts'
 import { limits } from './limits.ts'
 
 export type SparinglyOptions = {
@@ -17,7 +18,7 @@ export const sparingly = <More extends readonly unknown[]>(
 ): ((error: unknown, ...more: More) => void) => {
   const known = new LRUCache<string, { readonly at: number; unsaid: number }>({ max: kinds })
   return (error, ...more) => {
-    const kind = error instanceof Error ? error.message : String(error)
+    const kind = messageOf(error)
     const at = now()
     const last = known.get(kind)
     if (last !== undefined && at - last.at < everyMs) {

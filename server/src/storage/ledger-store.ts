@@ -10,6 +10,7 @@ import type { Entry, Level } from '../domain/level.ts'
 import type { Rejection } from '../domain/rejection.ts'
 import { levelsOfWork, locationsOfWork, type Work } from '../domain/work.ts'
 import type pg from 'pg'
+import { asError } from '../platform/error.ts'
 import { documentNumber, holdColumns, holdOf, int2s, int4s, int8s, jsonOrNull, jsons, ms, placeNumber, texts, uuids, words, type HoldRow } from './codec.ts'
 import { Fault, faultOf, isAftermath } from './fault.ts'
 import { connect, inOneWrite, type Connection, type Pool } from './pool.ts'
@@ -127,7 +128,7 @@ export const postgresStore = ({ pool, prepare }: { pool: Pool; prepare: boolean 
           await connection.query('rollback')
           release()
         } catch (error) {
-          release(error instanceof Error ? error : new Error(String(error)))
+          release(asError(error))
         }
       }
       /** Waits for all of a pipeline, so that no answer is left on the wire, then throws what failed; not what failed because of that. */

@@ -3,6 +3,7 @@ import { encodeId, type Uuid } from '../../domain/ids.ts'
 import { keptMessage } from '../../messaging/kept-message.ts'
 import type { Park } from '../../messaging/parking.ts'
 import type { Delivery, RabbitCommands } from '../../messaging/rabbit-commands.ts'
+import { messageOf } from '../../platform/error.ts'
 import { loop } from '../../platform/loop.ts'
 import { audit, changesBetween, type Changes } from '../../storage/audit.ts'
 import {
@@ -62,7 +63,7 @@ export const parkedMessages = (deps: ParkedMessagesDeps): Service<'parked-messag
       if (row.queue === COMMANDS) await commands.send({ operation: row.operation ?? '', content, headers })
       else await commands.sendAgain(row.queue, { content, headers })
     } catch (error) {
-      throw new Refused('unavailable', error instanceof Error ? error.message : String(error), { retryAfterSeconds: 1 })
+      throw new Refused('unavailable', messageOf(error), { retryAfterSeconds: 1 })
     }
   }
 

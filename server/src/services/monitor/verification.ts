@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OutputOf, Operations } from '@holdfast/contract'
 import { verify } from '../../ledger/verify.ts'
+import { messageOf } from '../../platform/error.ts'
 import { loop, type Loop } from '../../platform/loop.ts'
 import { leader } from '../../storage/leader.ts'
 import type { Pool } from '../../storage/pool.ts'
@@ -54,7 +55,7 @@ export const verifier = ({ pool, verifyPool, limits, now, onFault, onVerified }:
       failed = undefined
       return verification
     } catch (error) {
-      failed = { at: now(), tookMs: now() - from, why: error instanceof Error ? error.message : String(error) }
+      failed = { at: now(), tookMs: now() - from, why: messageOf(error) }
       throw error
     } finally {
       await leadership.resign()

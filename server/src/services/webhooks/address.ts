@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { callbackify } from 'node:util'
 import { Agent, buildConnector } from 'undici'
 import { addressPolicy, type AddressPolicy } from '../../platform/address.ts'
+import { asError } from '../../platform/error.ts'
 import type { WebhookLimits } from '../../platform/limits.ts'
 
 export type AddressDeps = {
@@ -126,5 +127,3 @@ const connected = (connect: buildConnector.connector, options: buildConnector.Op
     // On an error it is given nothing at all for a socket, whatever its type says.
     connect(options, (error, socket: Socket | undefined) => (socket ? resolve(socket) : reject(error ?? new Error('no connection was made'))))
   })
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

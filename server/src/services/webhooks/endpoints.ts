@@ -1,6 +1,7 @@
 // Endpoints: making, changing, rotating, disabling. Every change is an event, and has the next version.
 import type { Uuid } from '../../domain/ids.ts'
 import { decodeId, encodeId } from '../../domain/ids.ts'
+import { messageOf } from '../../platform/error.ts'
 import type { WebhookLimits } from '../../platform/limits.ts'
 import type { SecretBox } from '../../platform/secret-box.ts'
 import { appendEvent, headSequence, sequenceBefore } from '../../storage/events.ts'
@@ -95,7 +96,7 @@ export const secretsOpener =
       return [secret, previousSecret].flatMap((sealed) => (sealed === null ? [] : [keyed.open(sealed, placeOf(endpoint))]))
     } catch (error) {
       const detail = 'the secret was locked with a key that this server does not have; give it back, or rotate the secret with an overlap of 0'
-      throw new Refused('unavailable', `${detail} (${error instanceof Error ? error.message : String(error)})`, { retryAfterSeconds: 60 })
+      throw new Refused('unavailable', `${detail} (${messageOf(error)})`, { retryAfterSeconds: 60 })
     }
   }
 
