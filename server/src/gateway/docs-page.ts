@@ -5,11 +5,16 @@ import { exampleBody, exampleOf } from './example.ts'
 import { codesOf, farewellOf, neededWords, operationId, problemExample, tagOf, tagTexts } from './openapi.ts'
 import { pageHeaders } from './security-headers.ts'
 
-export type Page = { readonly path: string; readonly html: string; readonly headers: Readonly<Record<string, string>> }
+export type Page = {
+  readonly path: string
+  /** Made when it is first read. */
+  readonly html: string
+  readonly headers: Readonly<Record<string, string>>
+}
 
 export const docsPages = (operations: readonly Operation[]): readonly Page[] => [
-  page('/docs', 'Holdfast API', reference(operations)),
-  ...rejectionCodes.map((code) => page(`/docs/problems/${code}`, problems[code].title, problemText(code, operations))),
+  page('/docs', 'Holdfast API', () => reference(operations)),
+  ...rejectionCodes.map((code) => page(`/docs/problems/${code}`, problems[code].title, () => problemText(code, operations))),
 ]
 
 // Written like this so that no text of the contract can become markup by mistake: only html`` makes markup, and it escapes.
@@ -22,24 +27,32 @@ const markup = (value: string | number | Html | readonly Html[]): string => {
   return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }
 
-const page = (path: string, title: string, body: Html): Page => ({
-  path,
-  // The style stands in it to the letter: the header allows just that text, by its digest.
-  html: html`<!doctype html>
+const page = (path: string, title: string, body: () => Html): Page => {
+  let made: string | undefined
+  return {
+    path,
+    get html() {
+      return (made ??= whole(path === '/docs' ? title : `${title} · Holdfast API`, body()))
+    },
+    headers: pageHeaders({ style: hash('sha256', STYLE, 'base64') }),
+  }
+}
+
+// The style stands in it to the letter: the header allows just that text, by its digest.
+const whole = (title: string, body: Html): string =>
+  html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>${path === '/docs' ? title : `${title} · Holdfast API`}</title>
+        <title>${title}</title>
         ${{ html: `<style>${STYLE}</style>` }}
       </head>
       <body>
         ${body}
       </body>
-    </html> `.html,
-  headers: pageHeaders({ style: hash('sha256', STYLE, 'base64') }),
-})
+    </html> `.html
 
 const reference = (operations: readonly Operation[]): Html => {
   const tags = [...new Set(operations.map(tagOf))]

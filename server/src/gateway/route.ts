@@ -2,7 +2,6 @@
 import type { Socket } from 'node:net'
 import { accepted as acceptedSchema, type Operation, type RejectionCode } from '@holdfast/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { asError } from '../platform/error.ts'
 import type { GatewayLimits } from '../platform/limits.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -20,6 +19,7 @@ import { serializable } from './serialize.ts'
 import type { Streams } from './stream.ts'
 import { uploadOf } from './upload.ts'
 import { bodyMayBeMissing, validatorOf } from './validate.ts'
+import { asError } from '../platform/error.ts'
 
 /** Runs an operation, here or where it is served. `input` has been checked against the operation's schemas. */
 export type Dispatch = (operation: Operation, input: OperationInput, call: Call) => Promise<Answer<unknown>>
@@ -72,7 +72,6 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
   const { dispatch, defer, identify, identifySession, log, metrics, limits, logRequests, streams, exports, load, rates, keyUnchecked } = deps
   const validate = validatorOf(operation, limits)
   const readQuery = queryReaderOf(operation)
-  const missingBody = bodyMayBeMissing(operation) ? Object.freeze({}) : undefined
   const takesKey = operation.method === 'POST'
   const changes = operation.method !== 'GET'
   const counted = metrics.operation(operation.name)
@@ -147,7 +146,7 @@ export const addRoute = (app: FastifyInstance, operation: Operation, deps: Route
   const inputOf = (request: FastifyRequest): OperationInput => {
     // The framework reads a query as a record of texts and lists of texts.
     const query = readQuery(request.query as Record<string, unknown>)
-    return { params: request.params, query, body: request.body === undefined ? missingBody : request.body }
+    return { params: request.params, query, body: request.body === undefined && bodyMayBeMissing(operation) ? NO_BODY : request.body }
   }
 
   /** The caller's key, checked; refusals name it together with everything else that is wrong. */
@@ -345,5 +344,7 @@ const isUnavailable = (answer: Answer<unknown>): boolean => !answer.ok && answer
 const isSame = (one: Caller['locations'], other: Caller['locations']): boolean =>
   one === null || other === null ? one === other : one.size === other.size && [...one].every((code) => other.has(code))
 
-const NO_LONGER: Answer<never> = { ok: false, refusal: { code: 'unauthenticated', detail: 'Whoever asked may no longer ask.' } }
+/** What a handler is given where the body may be left out, and was. */
+const NO_BODY = Object.freeze({})
 
+const NO_LONGER: Answer<never> = { ok: false, refusal: { code: 'unauthenticated', detail: 'Whoever asked may no longer ask.' } }

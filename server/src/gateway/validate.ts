@@ -31,7 +31,7 @@ export const faultFinder = (schema: object, { faultsTold, faultsSoughtInValues }
 }
 
 /** May the body be left out? Then the handler is given `{}`. */
-export const bodyMayBeMissing = ({ input }: Operation): boolean => input.body !== undefined && quick.compile(plain(input.body))({})
+export const bodyMayBeMissing = ({ input }: Operation): boolean => input.body !== undefined && partOf(input.body).isRight({})
 
 // No defaults are filled in: a PATCH would otherwise change what was not named. And nothing is coerced: "3" is no quantity.
 const options = {
@@ -58,18 +58,26 @@ for (const ajv of [quick, thorough]) ajv.addFormat('date-time', isInstant)
 
 const nothing = { type: 'object', properties: {}, additionalProperties: false }
 
-const partOf = (schema: object) => {
-  const readable = plain(schema)
-  const isRight: ValidateFunction = quick.compile(readable)
+type Part = { isRight(value: unknown): boolean; faultsOf(value: unknown, soughtInValues: number): Fault[] }
+const parts = new WeakMap<object, Part>()
+
+/** Compiled when it is first needed: a server that starts needs none of a hundred schemas yet. */
+const partOf = (schema: object): Part => {
+  const known = parts.get(schema)
+  if (known !== undefined) return known
+  let first: ValidateFunction | undefined
   let all: ValidateFunction | undefined
-  return {
-    isRight,
-    faultsOf: (value: unknown, soughtInValues: number): Fault[] => {
+  const quickly = () => (first ??= quick.compile(plain(schema)))
+  const part: Part = {
+    isRight: (value) => quickly()(value),
+    faultsOf: (value, soughtInValues) => {
       // A megabyte of wrong values would make a hundred megabytes of faults.
-      const check = hasMoreValuesThan(value, soughtInValues) ? isRight : (all ??= thorough.compile(readable))
+      const check = hasMoreValuesThan(value, soughtInValues) ? quickly() : (all ??= thorough.compile(plain(schema)))
       return check(value) ? [] : faultsOf(check.errors ?? [], value)
     },
   }
+  parts.set(schema, part)
+  return part
 }
 
 /** The schema as plain JSON. A record of strings matches its keys with `^.*$`, which a key with a line break escapes; so any key is meant. */
