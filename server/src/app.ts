@@ -46,9 +46,10 @@ import { timers } from './services/timers/timers.ts'
 import { webhooks } from './services/webhooks/webhooks.ts'
 import type { Backlog } from './storage/backlog.ts'
 import { databaseIdentity } from './storage/database-identity.ts'
-import { isPassing } from './storage/fault.ts'
+import { isAway, isPassing } from './storage/fault.ts'
 import { postgresStore } from './storage/ledger-store.ts'
 import { makeMonths } from './storage/months.ts'
+import { throughOutage } from './storage/outage.ts'
 import { parkMessage } from './storage/parked-messages.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 
@@ -175,10 +176,15 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
   onDatabaseBroken = sellable.unsure
   metrics.gauge('availability_remembered', 'Items whose availability the process remembers.', sellable.size)
 
+  const onCatalogFault = onFault('catalog')
   const items = catalog({
     pool: lookUpPool,
     limits: { ...limits.catalog, reads: limits.reads },
-    onFault: onFault('catalog'),
+    // It asks several times a second: so it is the first to know of a database that hangs, whose connections do not break.
+    onFault: (error) => {
+      if (isAway(error)) onDatabaseBroken()
+      onCatalogFault(error)
+    },
     onChanged: (item, sequence) => sellable.changed([item], sequence),
   })
 
@@ -440,8 +446,9 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
 
   return {
     start: async () => {
-      await makeMonths(backgroundPool, limits.timers.monthsAhead)
-      databaseName = await databaseIdentity(backgroundPool)
+      const outage = { ...limits.lifecycle.outage, onFault: onFault('start') }
+      await throughOutage(() => makeMonths(backgroundPool, limits.timers.monthsAhead), outage)
+      databaseName = await throughOutage(() => databaseIdentity(backgroundPool), outage)
       if (has('inventory')) {
         const stopListening = bus.overhear(sellable.overhearer)
         parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
@@ -452,7 +459,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
         parts.started({ name: 'RabbitMQ', stop: () => broker.stop(), stopMs: limits.lifecycle.stopMs })
       }
       for (const service of services) {
-        await service.start()
+        await throughOutage(() => service.start(), outage)
         parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })
       }
       if (config.metricsPort !== undefined) {

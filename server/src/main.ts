@@ -7,6 +7,7 @@ import { ConfigError, readConfig, unknownVariables, type Config } from './config
 import { decodeId } from './domain/ids.ts'
 import { rebuild, ruleCount, verify } from './ledger/verify.ts'
 import { openDatabase, type OpenDatabase } from './platform/database.ts'
+import { messageOf } from './platform/error.ts'
 import { runningDatabase } from './platform/running-database.ts'
 import { endOnSignals } from './platform/lifecycle.ts'
 import { limits } from './platform/limits.ts'
@@ -14,8 +15,8 @@ import { openLog, type Logger } from './platform/log.ts'
 import { keysOfDirectory } from './platform/secret-box.ts'
 import { rolesOf, type Role } from './roles.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
-import { messageOf } from './platform/error.ts'
 import { migrate } from './storage/migrate.ts'
+import { throughOutage } from './storage/outage.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 import { seedDemo, tryIt, whatWasMade, whoListens } from './welcome.ts'
 import { isWorker, onEnd, tellReady, workers } from './workers.ts'
@@ -139,7 +140,8 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   if (isWorker()) onEnd(() => void stop({ isAsked: true }).then((clean) => ended.resolve(clean ? 0 : 1)))
   onGivenUp(database, log, () => void stop().finally(() => ended.resolve(1)))
   const start = async (): Promise<void> => {
-    await migrate({ url: database.url, log })
+    const onFault = (error: unknown) => log.warn({ err: error, part: 'start' }, 'something failed and is tried again')
+    await throughOutage(() => migrate({ url: database.url, log }), { ...limits.lifecycle.outage, onFault })
     running = app({ config, roles, databaseUrl: database.url, ownDatabase: database.source === 'embedded', log })
     const { url, first } = await running.start()
     const key = first.madeKey ?? config.firstStart.apiKey

@@ -244,6 +244,8 @@ const password = { memoryKiB: 19_456, passes: 2, lanes: 1, saltBytes: 16, hashBy
 const lifecycle = {
   /** A part that has not stopped by then is left behind, and said so. The gateway has its own, longer one. */
   stopMs: 10_000,
+  /** A start that meets a database that is going away waits for it, and ends when it has not come back by then. */
+  outage: { withinMs: 60_000, waits: { firstWaitMs: 100, longestWaitMs: 2_000 } },
 } as const
 
 const workers = {

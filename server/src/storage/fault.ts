@@ -40,6 +40,8 @@ export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commi
   if (sqlState === '55P03' || sqlState === '57014') return new Fault('busy', false, sqlState, error)
   // 25P03: idle in transaction for too long. 25006: a server that is no longer the primary. Class 53: out of resources.
   if (sqlState.startsWith('08') || sqlState.startsWith('57P') || sqlState === '25P03' || sqlState === '25006') return new Fault(away, true, sqlState, error)
+  // A database that takes nobody in for now. By itself the state says little: a statement that came at the wrong time has it, too.
+  if (sqlState === '55000' && isFatal(error)) return new Fault('unavailable', true, sqlState, error)
   if (sqlState.startsWith('53')) return new Fault('unavailable', false, sqlState, error)
   if (sqlState.startsWith('40') || sqlState.startsWith('23')) return new Fault('refused', false, sqlState, error)
   return undefined
@@ -59,6 +61,9 @@ export const isPassing = (error: unknown): boolean => {
   const fault = faultOf(error)
   return fault !== undefined && (fault.kind !== 'refused' || fault.sqlState?.startsWith('40') === true)
 }
+
+/** PostgreSQL ended the connection with it. */
+const isFatal = (error: unknown): boolean => typeof error === 'object' && error !== null && 'severity' in error && error.severity === 'FATAL'
 
 const codeOf = (error: unknown): string | undefined => {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
