@@ -313,9 +313,28 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'event-acknowledged-before-it-is-taken',
+    // RabbitMQ is told that an event is taken when it has come.
+    kinds: ['kill', 'net'],
+    rate: 150,
+    amqp: true,
+    patches: [
+      {
+        file: 'server/src/messaging/rabbit-bus.ts',
+        find: `          await deliver(some, signal)
+          acknowledge(channel, some.at(-1))
+`,
+        put: `          acknowledge(channel, some.at(-1))
+          await deliver(some, signal)
+`,
+      },
+    ],
+  },
+  {
     name: 'told-before-the-broker-has-it',
     // What was sent to RabbitMQ is taken for kept, and removed from the outbox.
     kinds: ['broker', 'net'],
+    rate: 150,
     amqp: true,
     patches: [
       {

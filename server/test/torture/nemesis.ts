@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { random as randomOf, type Random } from '../simulation/random.ts'
 import { until } from '../support/until.ts'
 import type { Direction, NetFault } from './fault-proxy.ts'
-import type { Node, Stack } from './stack.ts'
+import { databaseLineOf, type Node, type Stack } from './stack.ts'
 
 export const faultKinds = ['kill', 'stop', 'restart', 'database', 'broker', 'cache', 'net', 'clock'] as const
 export type FaultKind = (typeof faultKinds)[number]
@@ -44,6 +44,8 @@ const SHORTEST_STOP_MS = 100
 const LONGEST_STOP_MS = 10_000
 const LONGEST_SESSION_STOP_MS = 3_000
 const NET_MS = { least: 200, most: 2_500 }
+/** So often, what is killed was cut off from the database before. */
+const CUT_OFF_FIRST = 0.25
 const CACHE_STOP_MS = 3_000
 const BROKER_STOP_MS = 6_000
 const ALARM_MS = 4_000
@@ -100,7 +102,18 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
   const acts: Readonly<Record<FaultKind, (random: Random) => Promise<void>>> = {
     kill: async (random) => {
       const node = await target(random)
-      if (node !== undefined) await did('kill', `kill -9 ${node.name}`, () => node.child.signal('SIGKILL'))
+      if (node === undefined) return
+      const kill = () => node.child.signal('SIGKILL')
+      if (!random.chance(CUT_OFF_FIRST)) return did('kill', `kill -9 ${node.name}`, kill)
+      // What it has in hand it cannot finish, and then it is gone: what it has said of it too early is lost.
+      const proxy = stack.lines.find(({ name }) => name === databaseLineOf(node.name))?.proxy
+      const ms = spell(random, NET_MS.least, NET_MS.most)
+      await did('kill', `cut off ${node.name} from the database, and kill -9 after ${Math.round(ms)} ms`, async () => {
+        proxy?.fault({ kind: 'stall', directions: ['there', 'back'] })
+        await wait(ms)
+        kill()
+        proxy?.heal()
+      })
     },
     stop: async (random) => {
       const node = await target(random)

@@ -142,7 +142,7 @@ export const startStack = async ({ root, directory, logs, topology, processes, a
       env: {
         ...shared,
         ...others,
-        DATABASE_URL: postgres.url(await lineTo(`${name} to the database`, 'database', postgres.port)),
+        DATABASE_URL: postgres.url(await lineTo(databaseLineOf(name), 'database', postgres.port)),
         PORT: String(port),
         ...(topology === 'roles' && isGateway === true ? { HOLDFAST_INTERNAL_PORT: String(inside) } : {}),
       },
@@ -228,5 +228,8 @@ const lastLines = (file: string): string =>
   readFileSync(file, 'utf8')
     .split(/^\S+ ended with .*$/m)
     .at(-1) ?? ''
+
+/** Each process has a line of its own to the database. */
+export const databaseLineOf = (node: string): string => `${node} to the database`
 
 const variableOf = (role: string) => `HOLDFAST_${role.toUpperCase().replaceAll('-', '_')}_URL`
