@@ -13,7 +13,7 @@ export default defineConfig({
     globalSetup: ['server/test/support/global-setup.ts'],
     pool: 'forks',
     // More than there are cores: many tests wait for something most of the time.
-    maxWorkers: 3,
+    maxWorkers: isOfRoles ? 2 : 3,
     // Servers are started and stopped in some tests, on machines that may be busy with something else.
     testTimeout: isOfRoles ? 180_000 : 30_000,
     hookTimeout: isOfRoles ? 180_000 : 60_000,

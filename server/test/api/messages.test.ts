@@ -289,7 +289,7 @@ describe.skipIf(!hasRabbit)('by message', async () => {
     const wanted = [/^rabbitmq_up 1$/m, /^rabbitmq_unconfirmed 0$/m, /^commands_stock_parked_total [1-9]/m, /^messages_parked [1-9]/m]
     // They are counted every few seconds.
     await until('all of it is told', async () => {
-      const { text } = await server.request('GET', '/metrics')
+      const text = await server.metrics()
       return wanted.every((line) => line.test(text))
     })
   })

@@ -10,6 +10,7 @@ import { startPostgres } from '../../src/platform/embedded-postgres.ts'
 import { openLog } from '../../src/platform/log.ts'
 import { identifyProcess } from '../../src/platform/process.ts'
 import { migrate } from '../../src/storage/migrate.ts'
+import { isOfRoles } from './topology.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -25,8 +26,8 @@ export type TestDatabases = {
   prefix: string
 }
 
-// Enough for two workers with a few pools each, and for tests that open many connections on purpose.
-const MOST_CONNECTIONS = '300'
+// Enough for a few workers with some pools each, and for tests that open many connections on purpose; with roles, a server has ten times as many.
+const MOST_CONNECTIONS = isOfRoles ? '1500' : '300'
 const DIRECTORY = /^holdfast-test-(?<pid>\d+)-/
 
 const log = openLog({ level: 'warn' })

@@ -25,8 +25,12 @@ export type TestRabbit = {
 
 const run = promisify(execFile)
 
-/** What nobody else sees, on the broker of this machine; where that cannot be had, on one of our own. Gone with the file's tests. */
-export const openRabbit = async (): Promise<TestRabbit> => {
+let opened: Promise<TestRabbit> | undefined
+
+/** What no other file of tests sees, on the broker of this machine; where that cannot be had, on one of our own. Gone with the file's tests. */
+export const openRabbit = (): Promise<TestRabbit> => (opened ??= openOwn())
+
+const openOwn = async (): Promise<TestRabbit> => {
   const vhost = `holdfast_test_${process.pid}`
   const control = async (...args: readonly string[]) => (await run('rabbitmqctl', ['--quiet', ...args], { timeout: CONTROL_MS })).stdout
   const url = `amqp://guest:guest@127.0.0.1:5672/${vhost}`

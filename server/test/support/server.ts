@@ -13,7 +13,7 @@ import type { Role } from '../../src/roles.ts'
 import { freshDatabase, type FreshDatabase } from './database.ts'
 import { freePort } from './free-port.ts'
 import { openRabbit } from './rabbit.ts'
-import { isOfRoles, nginxFolder, queuesOf, rolesAt, rolesToRun } from './topology.ts'
+import { isOfRoles, nginxFolder, queuesOf, rolesAt, rolesToRun, SERVICE_KEY } from './topology.ts'
 import { until } from './until.ts'
 
 export { until }
@@ -36,6 +36,8 @@ export type TestServer = {
   kill(): Promise<void>
   /** Everything it has said, for a test that looks for what must not be said. */
   said(): string
+  /** What each of its processes counts, one after the other. */
+  metrics(): Promise<string>
 }
 
 export type RequestOptions = {
@@ -106,17 +108,15 @@ export const startProcess = async (words: readonly string[], environment: Readon
 const serverOf = (one: Process): TestServer => ({
   ...one,
   stock: holdfast({ url: one.url, apiKey: API_KEY, retries: 0, timeoutMs: ANSWER_MS }),
+  metrics: async () => (await request(one.url, 'GET', '/metrics')).text,
   request: (method, path, options) => request(one.url, method, path, options),
 })
-
-/** What the roles tell each other over: one broker for a file of tests. */
-let rabbit: ReturnType<typeof openRabbit> | undefined
 
 /** Every role in a process of its own, and nginx before the gateway. To its users, and to a test, that is one server. */
 const startRoles = async (environment: Readonly<Record<string, string>>): Promise<TestServer> => {
   const ports = new Map<Role, number>()
   for (const role of rolesToRun) ports.set(role, await freePort())
-  const broker = { AMQP_URL: (await (rabbit ??= openRabbit())).url, ...queuesOf(environment['DATABASE_URL'] ?? '') }
+  const broker = { AMQP_URL: (await openRabbit()).url, ...queuesOf(environment['DATABASE_URL'] ?? '') }
   const roles = await Promise.all(
     Array.from(rolesAt(ports), ([role, own]) => startProcess(['serve', role], { ...broker, ...own, ...environment, PORT: String(ports.get(role)) })),
   )
@@ -130,17 +130,22 @@ const startRoles = async (environment: Readonly<Record<string, string>>): Promis
   running.add({ kill: killEdge, said: () => '' })
   const url = `http://127.0.0.1:${port}`
   await until('nginx answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status === 200)
-  return serverOf({
+  const server = serverOf({
     url,
     pid: roles[rolesToRun.indexOf('inventory')]?.pid ?? 0,
     said: () => roles.map((one) => one.said()).join(''),
+    // Who is being answered is answered to the end, through what stands before it.
     stop: async () => {
+      await Promise.all(roles.map((one) => one.stop()))
       await end(edge, 'SIGTERM')
       nginx.remove()
-      await Promise.all(roles.map((one) => one.stop()))
     },
     kill: async () => void (await Promise.all([killEdge(), ...roles.map((one) => one.kill())])),
   })
+  // A gateway believes callers, the others the service key.
+  const metricsOf = async ({ url: own }: Process, index: number) =>
+    (await request(own, 'GET', '/metrics', { apiKey: rolesToRun[index] === 'gateway' ? API_KEY : SERVICE_KEY })).text
+  return { ...server, metrics: async () => (await Promise.all(roles.map(metricsOf))).join('') }
 }
 
 /** A test asks faster than any shop, and all of it from one address. Those that are about limits set their own. */
