@@ -8,7 +8,7 @@ import { readCaller, writeCaller, type Call, type Caller, type Refusal, type Wir
 import { admitted, keyIn, wrongKey, type Identify } from './authenticate.ts'
 import { readJson } from './json.ts'
 import { Refused } from './problem.ts'
-import { bodyMayBeMissing, faultFinder, validatorOf, type Input, type Validator } from './validate.ts'
+import { bodyMayBeMissing, faultFinder, validatorOf, type Input } from './validate.ts'
 
 export type Command = {
   readonly operation: string
@@ -65,13 +65,6 @@ const canBeSent = ({ method, bodyTypes, streams }: Operation): boolean => method
 
 export const commandGate = ({ operations, identify, keys, limits, ageMs }: CommandGateDeps): CommandGate => {
   const known = new Map(operations.filter(canBeSent).map((operation) => [operation.name, operation]))
-  /** Made when they are first needed: all of them take a second. */
-  const validators = new Map<Operation, Validator>()
-  const validatorFor = (operation: Operation): Validator => {
-    const made = validators.get(operation) ?? validatorOf(operation, limits)
-    validators.set(operation, made)
-    return made
-  }
   const faultsOf = faultFinder(commandSchema(limits), limits)
 
   const read = (content: Buffer): Command => {
@@ -109,7 +102,7 @@ export const commandGate = ({ operations, identify, keys, limits, ageMs }: Comma
     admitted(caller, operation)
     const { params = {}, query = {}, body = bodyMayBeMissing(operation) ? {} : undefined } = command.input
     const input = { params, query, body }
-    const errors = validatorFor(operation)(input)
+    const errors = validatorOf(operation, limits)(input)
     if (errors !== undefined) throw invalid(errors)
     const { idempotency_key: idempotencyKey } = command
     if (idempotencyKey === undefined)
