@@ -14,7 +14,6 @@ import { rowReader } from './gateway/rows.ts'
 import { buildGateway, serveMetrics } from './gateway/server.ts'
 import { remoteRole, type RemoteRole } from './inside/client.ts'
 import { inside } from './inside/server.ts'
-import { ledger } from './ledger/ledger.ts'
 import { memoryBus } from './messaging/memory-bus.ts'
 import { parking } from './messaging/parking.ts'
 import { rabbit } from './messaging/rabbit.ts'
@@ -30,13 +29,10 @@ import { keysOfDirectory, secretBox } from './platform/secret-box.ts'
 import { allRoles, commandRoles, rolesElsewhere, urlVariable, type Role } from './roles.ts'
 import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { identity, makeFirstOnes, type FirstOnes } from './services/identity/identity.ts'
-import { availability, uncachedAvailability } from './services/inventory/availability.ts'
 import { commands } from './services/commands/commands.ts'
 import { commandSender } from './services/commands/send.ts'
 import { parkedMessages } from './services/commands/parked-messages.ts'
-import { catalog } from './services/inventory/catalog.ts'
 import { inventory } from './services/inventory/inventory.ts'
-import { levelReader } from './services/inventory/level-reader.ts'
 import { askOverHttp } from './services/monitor/ask-over-http.ts'
 import { monitor } from './services/monitor/monitor.ts'
 import type { Probe } from './services/monitor/probe.ts'
@@ -44,10 +40,10 @@ import { relay } from './services/relay/relay.ts'
 import type { Service } from './services/service.ts'
 import { timers } from './services/timers/timers.ts'
 import { webhooks } from './services/webhooks/webhooks.ts'
+import { keepStock, type Stock } from './stock.ts'
 import type { Backlog } from './storage/backlog.ts'
 import { databaseIdentity } from './storage/database-identity.ts'
-import { isAway, isPassing } from './storage/fault.ts'
-import { postgresStore } from './storage/ledger-store.ts'
+import { isPassing } from './storage/fault.ts'
 import { makeMonths } from './storage/months.ts'
 import { throughOutage } from './storage/outage.ts'
 import { parkMessage } from './storage/parked-messages.ts'
@@ -142,73 +138,22 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
 
   /** What tells databases apart that share one Redis; known once we have started. */
   let databaseName: string | undefined
-  const readLevels = levelReader({ pool: readPool, limits: limits.reads })
-  const fromWhere = {
-    memory: metrics.counter('availability_from_memory_total', 'Items whose availability was answered from the memory of the process.'),
-    shared: metrics.counter('availability_from_redis_total', 'Items whose availability was answered from Redis.'),
-    source: metrics.counter('availability_from_database_total', 'Items whose availability was asked of the database.'),
-    stale: metrics.counter('availability_stale_total', 'Items whose availability was answered as it was, because the database was away.'),
-  }
-  const redisFaults = metrics.counter('availability_redis_faults_total', 'Times that Redis failed the cache, and was left alone.')
-  const onCacheFault = onFault('availability in Redis')
-  const cached = () =>
-    availability({
-      readLevels,
-      limits: limits.cache,
-      // Of what other processes do we hear through the broker, while it is there. A database of our own is ours alone.
-      ttlMs: () => (ownDatabase || broker?.isUp() === true ? limits.cache.ttlMs : limits.cache.unheardTtlMs),
-      staleMs: config.cache.staleSeconds * 1_000,
-      shared: redis && {
+  const stock = has('inventory', 'timers')
+    ? keepStock({
+        readPool,
+        lookUpPool,
+        ledgerPool: pool('ledger', limits.database.ledgerPool, { pipeline: true, statementTimeoutMs: limits.database.batchStatementMs }),
+        prepare: config.database.prepare,
+        cache: config.cache,
+        // Of what other processes do we hear through the broker, while it is there. A database of our own is ours alone.
+        isHeard: () => ownDatabase || broker?.isUp() === true,
         redis,
-        prefix: () => databaseName && `holdfast:availability:${databaseName}:`,
-        onFault: (error) => {
-          redisFaults.add(1)
-          onCacheFault(error)
-        },
-      },
-      wait: sleep,
-      onAway: onFault('availability'),
-      onRead: (from, count) => {
-        if (count > 0) fromWhere[from].add(count)
-      },
-    })
-  const sellable = config.cache.isOn ? cached() : uncachedAvailability(readLevels)
-  onDatabaseBroken = sellable.unsure
-  metrics.gauge('availability_remembered', 'Items whose availability the process remembers.', sellable.size)
-
-  const onCatalogFault = onFault('catalog')
-  const items = catalog({
-    pool: lookUpPool,
-    limits: { ...limits.catalog, reads: limits.reads },
-    // It asks several times a second: so it is the first to know of a database that hangs, whose connections do not break.
-    onFault: (error) => {
-      if (isAway(error)) onDatabaseBroken()
-      onCatalogFault(error)
-    },
-    onChanged: (item, sequence) => sellable.changed([item], sequence),
-  })
-
-  const batchSizes = metrics.histogram('ledger_batch_requests', 'Requests in one batch.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
-  const reruns = metrics.counter('ledger_batches_run_again_total', 'Attempts at a batch that failed, whatever became of it.')
-  const onLedgerFault = onFault('ledger')
-  const stock = ledger({
-    store: postgresStore({
-      pool: pool('ledger', limits.database.ledgerPool, { pipeline: true, statementTimeoutMs: limits.database.batchStatementMs }),
-      prepare: config.database.prepare,
-    }),
-    thresholdsOf: items.thresholdsOf,
-    limits: limits.ledger,
-    wait: sleep,
-    soon: setImmediate,
-    onStood: sellable.changed,
-    onUnsure: sellable.unsure,
-    onBatch: ({ requests }) => batchSizes.observe(requests),
-    onFault: (error) => {
-      reruns.add(1)
-      onLedgerFault(error)
-    },
-  })
-  metrics.gauge('ledger_queue_requests', 'Requests that wait for a batch.', () => stock.load().waiting)
+        databaseName: () => databaseName,
+        metrics,
+        onFault,
+      })
+    : undefined
+  if (stock !== undefined) onDatabaseBroken = stock.availability.unsure
 
   // Whoever lets callers in knows them by itself: to ask another process for each request would make that one the door.
   const who = identity({
@@ -261,13 +206,13 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     })
   }
 
-  const makeInventory = () =>
+  const makeInventory = ({ ledger, catalog, readLevels, availability }: Stock) =>
     inventory({
-      ledger: stock,
+      ledger,
       pool: readPool,
-      catalog: items,
+      catalog,
       readLevels,
-      readAvailability: sellable.read,
+      readAvailability: availability.read,
       newId: () => uuidV7() as Uuid, // made as one
       ttl: { defaultSeconds: config.holds.defaultTtlSeconds, longestSeconds: config.holds.maxTtlSeconds },
       nextExpiryLimits: limits.nextExpiry,
@@ -293,7 +238,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     metrics.gauge('webhook_attempts_under_way', 'Webhooks that are being sent.', hooks.underWay)
     return hooks
   }
-  const makeTimers = () => {
+  const makeTimers = ({ ledger }: Stock) => {
     /** Of the database, so every process tells the same. Nothing while that could not be found out. */
     let backlog: Backlog | undefined
     const waits = (name: string, help: string, of: keyof Backlog) => metrics.gauge(name, help, () => backlog?.[of] ?? Number.NaN)
@@ -305,7 +250,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     waits('sessions_open', 'Sessions of people who are signed in.', 'sessions')
     return timers({
       pool: backgroundPool,
-      ledger: stock,
+      ledger,
       limits: limits.timers,
       sessionIdleMs: limits.identity.sessionIdleMs,
       onBacklog: (found) => void (backlog = found),
@@ -349,14 +294,14 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
   /** What runs here, in the order in which it starts. */
   const services: readonly Service[] = [
     ...(has('identity', 'gateway', ...commandRoles) ? [who] : []),
-    ...(has('inventory') ? [makeInventory(), makeParkedMessages()] : []),
+    ...(stock && has('inventory') ? [makeInventory(stock), makeParkedMessages()] : []),
     ...(broker && has('item-commands') ? [makeCommands(broker, 'items')] : []),
     ...(broker && has('stock-commands') ? [makeCommands(broker, 'stock')] : []),
     ...(broker && has('order-commands') ? [makeCommands(broker, 'orders')] : []),
     // Before the relay: what it finds nobody listening to is gone.
     ...(has('webhooks') ? [makeWebhooks()] : []),
     ...(has('relay') ? [relay({ pool: backgroundPool, bus, limits: limits.relay, onFault: onFault('relay') })] : []),
-    ...(has('timers') ? [makeTimers()] : []),
+    ...(stock && has('timers') ? [makeTimers(stock)] : []),
     ...(has('monitor') ? [makeMonitor()] : []),
   ]
 
@@ -449,11 +394,11 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
       const outage = { ...limits.lifecycle.outage, onFault: onFault('start') }
       await throughOutage(() => makeMonths(backgroundPool, limits.timers.monthsAhead), outage)
       databaseName = await throughOutage(() => databaseIdentity(backgroundPool), outage)
-      if (has('inventory')) {
-        const stopListening = bus.overhear(sellable.overhearer)
+      if (stock && has('inventory')) {
+        const stopListening = bus.overhear(stock.availability.overhearer)
         parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
       }
-      parts.started({ name: 'ledger', stop: () => stock.stop(), stopMs: limits.lifecycle.stopMs })
+      if (stock) parts.started({ name: 'ledger', stop: () => stock.ledger.stop(), stopMs: limits.lifecycle.stopMs })
       if (broker !== undefined) {
         broker.start()
         parts.started({ name: 'RabbitMQ', stop: () => broker.stop(), stopMs: limits.lifecycle.stopMs })
