@@ -26,6 +26,15 @@ test('a transaction that failed half-way is not a success, even when its COMMIT 
   expect(await rowsOf(pool, 'select n from told')).toEqual([])
 })
 
+test('no statement is compiled, though the database would: that takes longer than any of ours', async () => {
+  const database = await freshDatabase()
+  onTestFinished(() => database.drop())
+  const before = await freshPool({ url: database.url })
+  await before.query("do $$ begin execute format('alter database %I set jit = on', current_database()); end $$")
+
+  expect(await rowsOf(await freshPool({ url: database.url }), 'show jit')).toEqual([{ jit: 'off' }])
+})
+
 test('a body that throws is rolled back, and its connection serves the next one', async () => {
   const pool = await freshPool({ size: 1 })
   await pool.query('create table told (n int)')

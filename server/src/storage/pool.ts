@@ -38,6 +38,9 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 30_000,
     application_name: applicationName,
+    // Our statements take a few milliseconds. Where nothing is known of a table yet, PostgreSQL believes that they take minutes, and
+    // compiles them for 60 ms and more, each time.
+    options: '-c jit=off',
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + SILENCE_MS } : {}),
     keepAlive: true,

@@ -157,8 +157,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'server/src/storage/pool.ts',
-        find: '    application_name: applicationName,\n',
-        put: "    application_name: applicationName,\n    options: '-c synchronous_commit=off',\n",
+        find: "options: '-c jit=off',",
+        put: "options: '-c jit=off -c synchronous_commit=off',",
       },
     ],
   },
