@@ -45,7 +45,7 @@ import type { Backlog } from './storage/backlog.ts'
 import { databaseIdentity } from './storage/database-identity.ts'
 import { isPassing } from './storage/fault.ts'
 import { makeMonths } from './storage/months.ts'
-import { throughOutage } from './storage/outage.ts'
+import { GivenUp, outliving } from './storage/outage.ts'
 import { parkMessage } from './storage/parked-messages.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 
@@ -381,6 +381,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
         })
 
   const stop = async ({ lingers }: { readonly lingers: boolean }): Promise<boolean> => {
+    over.abort()
     gateway?.drain()
     answering?.drain()
     if (ready && lingers) await sleep(config.lingerSeconds * 1_000)
@@ -388,12 +389,13 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
     return parts.stop()
   }
   let stopping: Promise<boolean> | undefined
+  const over = new AbortController()
 
   return {
     start: async () => {
-      const outage = { ...limits.lifecycle.outage, onFault: onFault('start') }
-      await throughOutage(() => makeMonths(backgroundPool, limits.timers.monthsAhead), outage)
-      databaseName = await throughOutage(() => databaseIdentity(backgroundPool), outage)
+      const outage = outliving({ ...limits.lifecycle.outage, over: over.signal, onFault: onFault('start') })
+      await outage.again(() => makeMonths(backgroundPool, limits.timers.monthsAhead))
+      databaseName = await outage.again(() => databaseIdentity(backgroundPool))
       if (stock && has('inventory')) {
         const stopListening = bus.overhear(stock.availability.overhearer)
         parts.started({ name: 'what others tell of stock', stop: stopListening, stopMs: limits.lifecycle.stopMs })
@@ -404,7 +406,7 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
         parts.started({ name: 'RabbitMQ', stop: () => broker.stop(), stopMs: limits.lifecycle.stopMs })
       }
       for (const service of services) {
-        await throughOutage(() => service.start(), outage)
+        await outage.again(() => service.start())
         parts.started({ name: service.name, stop: () => service.stop(), stopMs: limits.lifecycle.stopMs })
       }
       if (config.metricsPort !== undefined) {
@@ -413,7 +415,10 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
       }
       const listening: string[] = []
       if (answering !== undefined) {
-        const where = config.inside.port === undefined ? { host: config.host } : { host: config.inside.host, portSetting: 'HOLDFAST_INTERNAL_PORT' }
+        const where =
+          config.inside.port === undefined
+            ? { host: config.host }
+            : { host: config.inside.host, hostSetting: 'HOLDFAST_INTERNAL_HOST', portSetting: 'HOLDFAST_INTERNAL_PORT' }
         listening.push((await answering.start({ ...where, port: insidePort ?? 0 })).url)
         parts.started({ name: 'calls of other roles', stop: () => answering.stop(), stopMs: limits.inside.drainMs + limits.lifecycle.stopMs })
       }
@@ -422,7 +427,8 @@ export const app = ({ config, roles, databaseUrl, ownDatabase, log }: AppDeps): 
         parts.started({ name: 'gateway', stop: () => gateway.stop(), stopMs: limits.gateway.drainMs + limits.lifecycle.stopMs })
       }
       // Last: what is made here is shown once, and a start that fails before (the port is taken) would have shown it to nobody.
-      const first = has('identity') ? await makeFirstOnes(readPool, config.firstStart) : {}
+      const first = await outage.once(async () => (has('identity') ? makeFirstOnes(readPool, config.firstStart) : {}))
+      if (over.signal.aborted) throw new GivenUp()
       ready = true
       return { url: listening[0] ?? '', first }
     },

@@ -15,8 +15,9 @@ import { openLog, type Logger } from './platform/log.ts'
 import { keysOfDirectory } from './platform/secret-box.ts'
 import { rolesOf, type Role } from './roles.ts'
 import { createKey, listKeys, revokeKey } from './services/identity/identity.ts'
+import { sparingly, timesBefore } from './platform/sparingly.ts'
 import { migrate } from './storage/migrate.ts'
-import { throughOutage } from './storage/outage.ts'
+import { outliving } from './storage/outage.ts'
 import { openPool, type Pool } from './storage/pool.ts'
 import { seedDemo, tryIt, whatWasMade, whoListens } from './welcome.ts'
 import { isWorker, onEnd, tellReady, workers } from './workers.ts'
@@ -130,7 +131,9 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   setFlagsFromString(`--heap-growing-percent=${limits.memory.heapGrowthPercent}`)
   const database = await openDatabase({ databaseUrl: config.database.url, dataDir: config.dataDir, log })
   let running: ReturnType<typeof app> | undefined
+  const over = new AbortController()
   const stop = async ({ isAsked = false } = {}): Promise<boolean> => {
+    over.abort()
     const clean = (await running?.stop({ lingers: isAsked })) ?? true
     await database.stop()
     return clean
@@ -140,8 +143,8 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
   if (isWorker()) onEnd(() => void stop({ isAsked: true }).then((clean) => ended.resolve(clean ? 0 : 1)))
   onGivenUp(database, log, () => void stop().finally(() => ended.resolve(1)))
   const start = async (): Promise<void> => {
-    const onFault = (error: unknown) => log.warn({ err: error, part: 'start' }, 'something failed and is tried again')
-    await throughOutage(() => migrate({ url: database.url, log }), { ...limits.lifecycle.outage, onFault })
+    const onFault = sparingly((error, before) => log.warn({ err: error, part: 'start', ...timesBefore(before) }, 'something failed and is tried again'))
+    await outliving({ ...limits.lifecycle.outage, over: over.signal, onFault }).again(() => migrate({ url: database.url, log }))
     running = app({ config, roles, databaseUrl: database.url, ownDatabase: database.source === 'embedded', log })
     const { url, first } = await running.start()
     const key = first.madeKey ?? config.firstStart.apiKey
@@ -155,6 +158,8 @@ const serve = async (config: Config, log: Logger, { welcome, roles }: { readonly
     // Whoever is asked to stop while it still starts (or waits for another's migration) does not finish starting first.
     await Promise.race([start(), ended.promise])
   } catch (error) {
+    // What fails because it was stopped meanwhile is no failure.
+    if (over.signal.aborted) return ended.promise
     await stop()
     throw error
   }

@@ -73,12 +73,17 @@ export const keepStock = ({ readPool, lookUpPool, ledgerPool, prepare, cache, is
   metrics.gauge('availability_remembered', 'Items whose availability the process remembers.', availability.size)
 
   const onCatalogFault = onFault('catalog')
+  let unsureAt = Number.NEGATIVE_INFINITY
   const catalog = openCatalog({
     pool: lookUpPool,
     limits: { ...limits.catalog, reads: limits.reads },
-    // It asks several times a second: so it is the first to know of a database that hangs, whose connections do not break.
+    // It asks several times a second, whoever else does: so it learns of a database that hangs, whose connections do not break.
     onFault: (error) => {
-      if (isAway(error)) availability.unsure()
+      const now = performance.now()
+      if (isAway(error) && now - unsureAt > limits.catalog.unsureMs) {
+        unsureAt = now
+        availability.unsure()
+      }
       onCatalogFault(error)
     },
     onChanged: (item, sequence) => availability.changed([item], sequence),

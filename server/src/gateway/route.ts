@@ -293,7 +293,7 @@ const keyOf = (request: FastifyRequest): string | undefined => {
   return Array.isArray(key) ? key.join(', ') : key
 }
 
-/** Made with the route, from its schema. */
+/** The route's own, from its schema. */
 const serializerOf = (reply: FastifyReply, status: number) => {
   const serialize: ((event: Record<string, unknown>) => string) | undefined = reply.getSerializationFunction(String(status))
   if (serialize === undefined) throw new Error(`a stream has no serializer for ${status}`)

@@ -2,7 +2,7 @@
 import fastJson from 'fast-json-stringify'
 
 /** Compiled when it first answers: a server that starts answers nothing yet. */
-export const serializerOf = (schema: object): ((answer: unknown) => string) => {
+export const answerSerializer = (schema: object): ((answer: unknown) => string) => {
   let serialize: ((answer: unknown) => string) | undefined
   return (answer) => (serialize ??= fastJson(schema))(answer)
 }

@@ -23,7 +23,7 @@ import { openApi } from './openapi.ts'
 import { problemBody, PROBLEM_TYPE, Refused, refusalOf, statusOf } from './problem.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { dataHeaders, STRICT_TRANSPORT } from './security-headers.ts'
-import { serializerOf } from './serialize.ts'
+import { answerSerializer } from './serialize.ts'
 import { addRoute, checkAddress, refuse, type Defer, type Dispatch, type Load, type RouteDeps } from './route.ts'
 import { openStreams } from './stream.ts'
 import { checkCharset, hearOut } from './upload.ts'
@@ -113,7 +113,7 @@ export const buildGateway = (deps: GatewayDeps): Gateway => {
     socket.once('close', () => sockets.delete(socket))
   })
 
-  app.setSerializerCompiler(({ schema }) => serializerOf(schema as object)) // a schema that is written here is an object
+  app.setSerializerCompiler(({ schema }) => answerSerializer(schema as object)) // a schema that is written here is an object
   app.decorateRequest('caller', null)
   app.decorateRequest('refused', null)
   app.decorateRequest('isExport', false)

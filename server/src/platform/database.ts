@@ -88,7 +88,7 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof NoPrimaryError) return error.causes.some(isPassing)
   if (error instanceof StandbyError) return true
-  if (error instanceof pg.DatabaseError) return error.code === '57P03' || error.code === '53300'
+  if (error instanceof pg.DatabaseError) return ['57P01', '57P02', '57P03', '53300', '55000'].includes(error.code ?? '')
   const code = 'code' in error ? error.code : undefined
   return (
     ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(String(code)) ||

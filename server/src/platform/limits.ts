@@ -244,7 +244,7 @@ const password = { memoryKiB: 19_456, passes: 2, lanes: 1, saltBytes: 16, hashBy
 const lifecycle = {
   /** A part that has not stopped by then is left behind, and said so. The gateway has its own, longer one. */
   stopMs: 10_000,
-  /** A start that meets a database that is going away waits for it, and ends when it has not come back by then. */
+  /** A start that meets a database that is going away waits for it, so long in all, and ends when it has not come back by then. */
   outage: { withinMs: 60_000, waits: { firstWaitMs: 100, longestWaitMs: 2_000 } },
 } as const
 
@@ -302,6 +302,8 @@ const database = {
 const catalog = {
   /** Skus remembered with what is needed to hold them: about 300 bytes each. */
   items: 200_000,
+  /** While the database is away, all that is remembered of stock is taken for old this often, and not at every failure. */
+  unsureMs: 5_000,
   /** How long another process may take to hear of an archived item. */
   refreshMs: 300,
   /** Changed items read at a time. */

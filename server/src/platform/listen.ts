@@ -4,7 +4,8 @@ import type { AddressInfo, Server } from 'node:net'
 export type Where = {
   readonly host: string
   readonly port: number
-  /** The setting that says the port, when it is not PORT. */
+  /** What they are set by, when it is not HOST and PORT. */
+  readonly hostSetting?: string
   readonly portSetting?: string
 }
 
@@ -19,7 +20,7 @@ export const listen = async (server: Server, where: Where): Promise<string> => {
 }
 
 /** The error itself, when nothing more is known of it. */
-export const cannotListen = (error: unknown, { host, port, portSetting = 'PORT' }: Where): unknown => {
+export const cannotListen = (error: unknown, { host, port, hostSetting = 'HOST', portSetting = 'PORT' }: Where): unknown => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const why =
     code === 'EADDRINUSE'
@@ -27,7 +28,7 @@ export const cannotListen = (error: unknown, { host, port, portSetting = 'PORT' 
       : code === 'EACCES'
         ? `this account may not use that port; choose one from 1024 on with ${portSetting}`
         : code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'
-          ? 'this machine has no such address; choose another with HOST'
+          ? `this machine has no such address; choose another with ${hostSetting}`
           : undefined
   return why === undefined ? error : new Error(`Holdfast cannot listen on ${host}:${port}: ${why}.`, { cause: error })
 }

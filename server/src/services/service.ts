@@ -92,7 +92,7 @@ export type PartState = { readonly state: 'up' | 'degraded' | 'down'; readonly w
 export type Service<Name extends string = string> = {
   readonly name: Name
   readonly handlers: Partial<Handlers>
-  /** A start that failed may be tried again. */
+  /** Fails before it has begun anything: it is tried again. */
   start(): Promise<void>
   /** Stops taking work, finishes what it has, and resolves when nothing of it is left. */
   stop(): Promise<void>

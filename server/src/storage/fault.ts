@@ -41,7 +41,7 @@ export const faultOf = (error: unknown, during: 'connect' | 'statement' | 'commi
   // 25P03: idle in transaction for too long. 25006: a server that is no longer the primary. Class 53: out of resources.
   if (sqlState.startsWith('08') || sqlState.startsWith('57P') || sqlState === '25P03' || sqlState === '25006') return new Fault(away, true, sqlState, error)
   // A database that takes nobody in for now. By itself the state says little: a statement that came at the wrong time has it, too.
-  if (sqlState === '55000' && isFatal(error)) return new Fault('unavailable', true, sqlState, error)
+  if (sqlState === '55000' && isOfTheDoor(error)) return new Fault('unavailable', true, sqlState, error)
   if (sqlState.startsWith('53')) return new Fault('unavailable', false, sqlState, error)
   if (sqlState.startsWith('40') || sqlState.startsWith('23')) return new Fault('refused', false, sqlState, error)
   return undefined
@@ -62,8 +62,8 @@ export const isPassing = (error: unknown): boolean => {
   return fault !== undefined && (fault.kind !== 'refused' || fault.sqlState?.startsWith('40') === true)
 }
 
-/** PostgreSQL ended the connection with it. */
-const isFatal = (error: unknown): boolean => typeof error === 'object' && error !== null && 'severity' in error && error.severity === 'FATAL'
+/** PostgreSQL's own function that looks whether one may come in; all else that it says of an error is in the server's language. */
+const isOfTheDoor = (error: unknown): boolean => typeof error === 'object' && error !== null && 'routine' in error && error.routine === 'CheckMyDatabase'
 
 const codeOf = (error: unknown): string | undefined => {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { databaseServers } from '../platform/database-servers.ts'
 import type { Logger } from '../platform/log.ts'
+import { faultOf } from './fault.ts'
 
 export type MigrateOptions = ({ url: string } | { client: pg.ClientBase }) & {
   log: Pick<Logger, 'info'>
@@ -19,6 +20,7 @@ export type MigrateOptions = ({ url: string } | { client: pg.ClientBase }) & {
 // The longest migration of a large ledger should be over by then; whoever waits in vain can simply be started again.
 const LOCK_LIMIT_MS = 15 * 60_000
 const LOCK_LOOK_INTERVAL_MS = 250
+const CONNECT_LIMIT_MS = 5_000
 const FILE_NAME = /^(?<version>\d{4})-(?<name>[a-z0-9-]+)\.sql$/
 const ownMigrations = fileURLToPath(new URL('./migrations', import.meta.url))
 
@@ -31,7 +33,7 @@ export async function migrate({ log, directory = ownMigrations, ...where }: Migr
   if ('client' in where) return migrateWith(where.client, { migrations, log })
 
   const servers = databaseServers(where.url)
-  const client = new servers.Client({ connectionString: servers.url })
+  const client = new servers.Client({ connectionString: servers.url, connectionTimeoutMillis: CONNECT_LIMIT_MS, keepAlive: true })
   // A connection that breaks between two statements makes the next one fail, and that is where it is noticed.
   client.on('error', () => {})
   await client.connect()
@@ -74,7 +76,7 @@ async function lock(client: pg.ClientBase, log: Pick<Logger, 'info'>): Promise<s
   const { rows } = await client.query<{ schema: string | null; key: string }>(`
     select current_schema() as schema, hashtextextended('holdfast migrations of ' || coalesce(current_schema(), ''), 0)::text as key`)
   const { schema, key } = rows[0] ?? { schema: null, key: '' }
-  if (schema === null) throw new Error('The tables cannot be made: no schema in the search_path of the connection exists.')
+  if (schema === null) throw new Error('The tables cannot be made: no schema in the search_path exists.')
 
   const deadline = Date.now() + LOCK_LIMIT_MS
   for (let attempt = 1; ; attempt += 1) {
@@ -127,6 +129,8 @@ async function apply(client: pg.ClientBase, { version, name, file, sql, checksum
     if (command !== 'COMMIT') throw new Error(`the database answered ${command} to the commit`)
   } catch (error) {
     await client.query('rollback').catch(() => {})
+    // What says nothing of the migration is told as it is.
+    if (faultOf(error) !== undefined) throw error
     throw new Error(`The migration ${file} failed: ${describe(error, sql)}`, { cause: error })
   }
 }

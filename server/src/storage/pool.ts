@@ -38,15 +38,13 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 30_000,
     application_name: applicationName,
-    // Our statements take a few milliseconds. Where nothing is known of a table yet, PostgreSQL believes that they take minutes, and
-    // compiles them for 60 ms and more, each time.
-    options: '-c jit=off',
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + SILENCE_MS } : {}),
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    onConnect: prepareSession,
   })
   const broke = (error: Error) => {
     servers.lost()
@@ -64,6 +62,13 @@ export const openPool = ({ url, size, pipeline, statementTimeoutMs, lockTimeoutM
   })
   return pool
 }
+
+/**
+ * Requests take a few milliseconds. Where nothing is known of a table yet, PostgreSQL believes that they take minutes, and compiles
+ * them for 60 ms and more, each time. Said as a statement: poolers refuse what they do not know when a connection is made. The pool
+ * waits for what is answered here, which its types do not say.
+ */
+const prepareSession = (connection: pg.ClientBase): unknown => connection.query('set jit = off')
 
 /**
  * When the wait for a synchronous standby is cut short, PostgreSQL warns and answers as if all were well, although the commit is

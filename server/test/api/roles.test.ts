@@ -64,7 +64,7 @@ test(
 
 test('workers behind one port are replaced when that is asked for, and when one dies; buyers notice neither', { timeout: 120_000 }, async () => {
   const database = await ownDatabase()
-  const server = await startProcess(['serve', '--workers', '2'], environmentOf(database.url, { PORT: String(await freePort()), HOLDFAST_LINGER_SECONDS: '1' }))
+  const server = await startProcess(['serve', '--workers', '2'], environmentOf(database.url, { PORT: String(await freePort()), HOLDFAST_LINGER_SECONDS: '2' }))
   const shop = await shopAt(server.url)
   await until('both workers take requests', () => server.said().includes('all workers take requests'))
 

@@ -117,9 +117,13 @@ const startRoles = async (environment: Readonly<Record<string, string>>): Promis
   const ports = new Map<Role, number>()
   for (const role of rolesToRun) ports.set(role, await freePort())
   const broker = { AMQP_URL: (await openRabbit()).url, ...queuesOf(environment['DATABASE_URL'] ?? '') }
-  const roles = await Promise.all(
-    Array.from(rolesAt(ports), ([role, own]) => startProcess(['serve', role], { ...broker, ...own, ...environment, PORT: String(ports.get(role)) })),
-  )
+  const settings = rolesAt(ports)
+  const begin = (role: Role) => startProcess(['serve', role], { ...broker, ...settings.get(role), ...environment, PORT: String(ports.get(role)) })
+  // Those that ask others come last: from their first answer on they find everybody there.
+  const [asking, asked] = [rolesToRun.filter((role) => isAsking.has(role)), rolesToRun.filter((role) => !isAsking.has(role))]
+  const started = new Map<Role, Process>()
+  for (const some of [asked, asking]) await Promise.all(some.map(async (role) => started.set(role, await begin(role))))
+  const roles = [...started.values()]
   const port = await freePort()
   const nginx = nginxFolder(port, [ports.get('gateway') ?? 0])
   const edge = spawn('nginx', nginx.args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -132,7 +136,7 @@ const startRoles = async (environment: Readonly<Record<string, string>>): Promis
   await until('nginx answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status === 200)
   const server = serverOf({
     url,
-    pid: roles[rolesToRun.indexOf('inventory')]?.pid ?? 0,
+    pid: started.get('inventory')?.pid ?? 0,
     said: () => roles.map((one) => one.said()).join(''),
     // Who is being answered is answered to the end, through what stands before it.
     stop: async () => {
@@ -143,10 +147,12 @@ const startRoles = async (environment: Readonly<Record<string, string>>): Promis
     kill: async () => void (await Promise.all([killEdge(), ...roles.map((one) => one.kill())])),
   })
   // A gateway believes callers, the others the service key.
-  const metricsOf = async ({ url: own }: Process, index: number) =>
-    (await request(own, 'GET', '/metrics', { apiKey: rolesToRun[index] === 'gateway' ? API_KEY : SERVICE_KEY })).text
-  return { ...server, metrics: async () => (await Promise.all(roles.map(metricsOf))).join('') }
+  const metricsOf = async ([role, { url: own }]: readonly [Role, Process]) =>
+    (await request(own, 'GET', '/metrics', { apiKey: role === 'gateway' ? API_KEY : SERVICE_KEY })).text
+  return { ...server, metrics: async () => (await Promise.all(Array.from(started, metricsOf))).join('') }
 }
+
+const isAsking: ReadonlySet<Role> = new Set(['gateway', 'monitor'])
 
 /** A test asks faster than any shop, and all of it from one address. Those that are about limits set their own. */
 const asOftenAsWeLike = { HOLDFAST_RATE_LIMIT: 'unlimited', HOLDFAST_ADDRESS_RATE_LIMIT: 'unlimited' }

@@ -157,8 +157,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: 'server/src/storage/pool.ts',
-        find: "options: '-c jit=off',",
-        put: "options: '-c jit=off -c synchronous_commit=off',",
+        find: "'set jit = off'",
+        put: "'set jit = off; set synchronous_commit = off'",
       },
     ],
   },

@@ -107,12 +107,18 @@ export const nemesis = ({ stack, seed, kinds, everyMs, nowNs, log }: NemesisOpti
       if (!random.chance(CUT_OFF_FIRST)) return did('kill', `kill -9 ${node.name}`, kill)
       // What it has in hand it cannot finish, and then it is gone: what it has said of it too early is lost.
       const proxy = stack.lines.find(({ name }) => name === databaseLineOf(node.name))?.proxy
+      if (proxy === undefined) throw new Error(`${node.name} has no line to the database`)
       const ms = spell(random, NET_MS.least, NET_MS.most)
       await did('kill', `cut off ${node.name} from the database, and kill -9 after ${Math.round(ms)} ms`, async () => {
-        proxy?.fault({ kind: 'stall', directions: ['there', 'back'] })
+        node.held = true
+        proxy.fault({ kind: 'stall', directions: ['there', 'back'] })
         await wait(ms)
+        node.held = false
         kill()
-        proxy?.heal()
+        await node.child.gone()
+        // What was on its way is lost with whoever had sent it.
+        proxy.fault({ kind: 'refuse' })
+        proxy.heal()
       })
     },
     stop: async (random) => {

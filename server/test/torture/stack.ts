@@ -169,9 +169,7 @@ export const startStack = async ({ root, directory, logs, topology, processes, a
       const said = lastLines(logOf(name))
       appendFileSync(logOf(name), `${name} ended with ${code ?? signal}\n`)
       if (ending || node.held) return
-      // While it starts, it may give up a database that breaks under it; whoever started it starts it again.
-      if (signal !== 'SIGKILL' && said.includes(' listens on '))
-        node.crashes.push(`${name} ended by itself with ${code ?? signal}, and said at last: ${said.trim().split('\n').at(-1)}`)
+      if (signal !== 'SIGKILL') node.crashes.push(`${name} ended by itself with ${code ?? signal}, and said at last: ${said.trim().split('\n').at(-1)}`)
       void sleep(RESTART_MS).then(() => {
         if (!ending && !node.held && running.pid() === undefined) running.start()
       })
