@@ -95,8 +95,13 @@ export const openImport = async (pool: Pool, opening: Opening): Promise<Opened> 
 const attempt = (pool: Pool, { id, key, worker, leaseMs, request }: Opening): Promise<Opened> =>
   transaction(pool, async (connection): Promise<Opened> => {
     if (key) {
-      const found = await lockByKey(connection, key)
-      if (found?.fingerprint !== undefined && found.fingerprint !== key.fingerprint) return { is: 'reused' }
+      let found = await lockByKey(connection, key)
+      if (found === undefined && (await isRemembered(connection, key))) {
+        // It means something else; or this, to somebody who was first, between the two statements.
+        found = await lockByKey(connection, key)
+        if (found === undefined) return { is: 'reused' }
+      }
+      if (found !== undefined && found.fingerprint !== key.fingerprint) return { is: 'reused' }
       if (found?.import.status === 'completed') return { is: 'done', import: found.import }
       if (found !== undefined && found.freeInMs > 0) return { is: 'in use', freeInMs: found.freeInMs }
       if (found !== undefined) {
@@ -107,8 +112,6 @@ const attempt = (pool: Pool, { id, key, worker, leaseMs, request }: Opening): Pr
         ])
         return { is: 'mine', import: { ...found.import, status: 'running', failure: null } }
       }
-      const { rows } = await connection.query('select from idempotency_keys as k where k.key = $1', [key.key])
-      if (rows.length > 0) return { is: 'reused' }
     }
     const { rows } = await connection.query(
       `
@@ -124,6 +127,9 @@ returning ${columns}`,
   })
 
 const until = (parameter: string) => `clock_timestamp() + make_interval(secs => ${parameter}::float8 / 1000)`
+
+const isRemembered = async (connection: Connection, { key }: Key): Promise<boolean> =>
+  (await connection.query('select from idempotency_keys as k where k.key = $1', [key])).rows.length > 0
 
 const lockByKey = async (
   connection: Connection,

@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { scopes } from '@holdfast/contract'
 import { expect, onTestFinished, test } from 'vitest'
-import { expectBooksAgree, freshCell, newId, rowsOf, type Cell } from '../../../test/support/ledger.ts'
+import { expectBooksAgree, freshCell, newId, rowsOf, until, type Cell } from '../../../test/support/ledger.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { limits } from '../../platform/limits.ts'
 import { appendEvent } from '../../storage/events.ts'
+import { openImport } from '../../storage/imports.ts'
 import { insertLocation, setLocationSequence } from '../../storage/locations.ts'
 import { transaction } from '../../storage/pool.ts'
 import { Refused } from '../answer.ts'
@@ -38,6 +39,29 @@ test('a dry run that is broken off leaves no notes behind: nobody comes back for
   expect(await rowsOf(cell.pool, 'select p.rows_read > 0 as begun, (select count(*) from import_items) as notes from imports as p')).toEqual([
     { begun: true, notes: 0 },
   ])
+})
+
+test('whoever comes in the moment in which another begins the same is told that it is being done, and not that the key is for something else', async () => {
+  const { pool } = await shop()
+  const key = { key: newId(), fingerprint: newId() }
+  const opening = () =>
+    ({ id: newId(), key, worker: newId(), leaseMs: 60_000, request: { format: 'csv', dryRun: false, onExisting: 'refuse', location: null } }) as const
+  expect((await openImport(pool, opening())).is).toBe('mine')
+  // As if it had not been there yet when the second one looked for it, and then was.
+  await pool.query('update imports set key = null')
+  const between = await pool.connect()
+  onTestFinished(() => between.release(true))
+  await between.query('begin; lock table idempotency_keys in access exclusive mode')
+  const second = openImport(pool, opening())
+  await until(async () => {
+    const { rows } = await pool.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+    return rows.length > 0
+  })
+  await between.query('update imports set key = $1', [key.key])
+  await between.query('commit')
+
+  expect(await second).toMatchObject({ is: 'in use' })
+  expect(await openImport(pool, { ...opening(), key: { ...key, fingerprint: newId() } })).toEqual({ is: 'reused' })
 })
 
 test('a worker that another has taken over from does nothing more', async () => {
