@@ -27,7 +27,7 @@ export type TestDatabases = {
 }
 
 // Enough for a few workers with some pools each, and for tests that open many connections on purpose; with roles, a server has ten times as many.
-const MOST_CONNECTIONS = isOfRoles ? '1500' : '300'
+const MOST_CONNECTIONS = isOfRoles ? '1500' : '600'
 const DIRECTORY = /^holdfast-test-(?<pid>\d+)-/
 
 const log = openLog({ level: 'warn' })
