@@ -28,7 +28,7 @@ type Variant = {
 
 const onPostgres = async (): Promise<Variant> => {
   const fresh = await freshDatabase()
-  const pool = openPool({ url: fresh.url, size: 4, pipeline: true, statementTimeoutMs: 5_000, lockTimeoutMs: 250, applicationName: 'simulation-test' })
+  const pool = openPool({ url: fresh.url, size: 4, pipeline: true, statementTimeoutMs: 5_000, lockTimeoutMs: 1_500, applicationName: 'simulation-test' })
   return {
     store: postgresStore({ pool, prepare: true }),
     run: (work) => work(),
